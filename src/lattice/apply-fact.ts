@@ -1,0 +1,248 @@
+import { viewLimits } from "../limits.ts";
+import type { Fact, FactReplay } from "../protocol/facts.ts";
+import type { InstanceStatus } from "../protocol/instance-spec.ts";
+import { digestText, forget } from "./digest.ts";
+import { createNodeView, type Doubt, type InstanceView, type LatticeView, type NodeView } from "./view.ts";
+
+/**
+ * Adds one fact to the view. What is old, repeated or of a former life changes nothing; what shows that
+ * something was missed leaves the node in doubt, and the doubt is returned so that somebody asks.
+ * No clock, no chance, no I/O: the same facts in the same order give the same view. The view is changed in place.
+ *
+ * @param heardAt the listener's clock, ms since 1970; only kept as `lastHeardAt`.
+ */
+export function applyFact(view: LatticeView, fact: Fact, heardAt: number): Doubt | undefined {
+  let node = view.nodes.get(fact.node);
+  if (node !== undefined && fact.epoch < node.epoch) return undefined;
+  if (node === undefined || fact.epoch > node.epoch) {
+    node = createNodeView(fact.node, fact.epoch, heardAt);
+    node.knowledge = fact.kind === "node.joined" && fact.seq === 1 ? "complete" : "gap";
+    view.nodes.set(fact.node, node);
+    view.replays.delete(fact.node);
+    if (node.knowledge === "gap") keepEarly(node, fact);
+    else take(node, fact);
+    return node.knowledge === "gap" ? { nodeId: fact.node, reason: "unknown-node" } : undefined;
+  }
+  node.lastHeardAt = heardAt;
+  return node.knowledge === "gap" ? keepEarly(node, fact) : applyInOrder(node, fact);
+}
+
+/**
+ * Adds one part of a replay; the node's part of the view is replaced once all parts are there, and what came
+ * later by itself is put on top.
+ */
+export function applyReplay(view: LatticeView, replay: FactReplay, heardAt: number): Doubt | undefined {
+  const known = view.nodes.get(replay.node);
+  if (known !== undefined) {
+    if (replay.epoch < known.epoch) return undefined;
+    if (replay.epoch === known.epoch) {
+      known.lastHeardAt = heardAt;
+      const stale = known.knowledge === "complete" ? replay.seq <= known.seq : replay.seq < known.seq;
+      if (stale) return undefined;
+    }
+  }
+  const facts = allParts(view, replay);
+  if (facts === undefined) return undefined;
+  view.replays.delete(replay.node);
+
+  const node = createNodeView(replay.node, replay.epoch, heardAt);
+  for (const fact of facts) change(node, fact);
+  node.seq = replay.seq;
+  view.nodes.set(replay.node, node);
+  const later = known?.epoch === replay.epoch ? known.early : [];
+  return later.toSorted((one, other) => one.seq - other.seq).reduce<Doubt | undefined>(
+    (doubt, fact) => (node.knowledge === "gap" ? keepEarly(node, fact) : applyInOrder(node, fact)) ?? doubt,
+    undefined,
+  );
+}
+
+function applyInOrder(node: NodeView, fact: Fact): Doubt | undefined {
+  if (fact.kind === "node.heartbeat") {
+    if (fact.seq < node.seq) return undefined;
+    if (fact.seq > node.seq) return enterGap(node, "gap");
+    node.load = fact.data.load;
+    return digestText(node.digest) === fact.data.digest ? undefined : enterGap(node, "digest");
+  }
+  if (fact.seq <= node.seq) return undefined;
+  if (fact.seq > node.seq + 1) {
+    enterGap(node, "gap");
+    return keepEarly(node, fact);
+  }
+  take(node, fact);
+  return undefined;
+}
+
+function enterGap(node: NodeView, reason: Doubt["reason"]): Doubt {
+  node.knowledge = "gap";
+  return { nodeId: node.nodeId, reason };
+}
+
+function keepEarly(node: NodeView, fact: Fact): Doubt {
+  if (fact.kind !== "node.heartbeat") {
+    node.early.push(fact);
+    // The oldest goes first: the replay that ends the gap will hold it, the newest may not be in it.
+    if (node.early.length > viewLimits.earlyFactsMax) node.early.shift();
+  }
+  return { nodeId: node.nodeId, reason: "gap" };
+}
+
+function allParts(view: LatticeView, replay: FactReplay): readonly Fact[] | undefined {
+  if (replay.count > viewLimits.replayPartsMax || replay.index >= replay.count) return undefined;
+  let partial = view.replays.get(replay.node);
+  if (partial?.replayId !== replay.replayId) {
+    partial = { replayId: replay.replayId, parts: new Map() };
+    view.replays.set(replay.node, partial);
+  }
+  partial.parts.set(replay.index, replay.facts);
+  if (partial.parts.size < replay.count) return undefined;
+  return [...partial.parts].toSorted(([one], [other]) => one - other).flatMap(([, facts]) => facts);
+}
+
+function take(node: NodeView, fact: Fact): void {
+  change(node, fact);
+  node.seq = fact.seq;
+}
+
+/** What each kind of fact changes in its node's part of the view. */
+function change(node: NodeView, fact: Fact): void {
+  switch (fact.kind) {
+    case "node.joined":
+      node.joined = fact.data;
+      return;
+    case "node.draining":
+      node.status = "draining";
+      return;
+    case "node.left":
+      node.status = "left";
+      return;
+    case "instance.starting":
+      startInstance(node, fact.data.spec, fact.data.restarts, fact.at);
+      return;
+    case "instance.running":
+      return changeStatus(node, fact, "running", undefined);
+    case "instance.restarting":
+      return changeStatus(node, fact, "starting", fact.data.reason);
+    case "instance.backing-off": {
+      changeStatus(node, fact, "backing-off", undefined);
+      const { instanceId, attempt, delayMs, until } = fact.data;
+      const instance = node.instances.get(instanceId);
+      if (instance !== undefined) instance.backoff = { attempt, delayMs, until };
+      return;
+    }
+    case "instance.gave-up":
+      return changeStatus(node, fact, "gave-up", fact.data.reason);
+    case "instance.stopped":
+      return changeStatus(node, fact, "stopped", fact.data.reason);
+    case "instance.crashed": {
+      const instance = node.instances.get(fact.data.instanceId);
+      if (instance !== undefined) instance.lastCrash = fact.data.crash;
+      return changeStatus(node, fact, "crashed", fact.data.crash.message);
+    }
+    case "capability.assigned":
+      return changeGrants(node, fact.data.instanceId, (instance) =>
+        instance.assignments.set(fact.data.assignment.capabilityId, fact.data.assignment),
+      );
+    case "capability.revoked":
+      return changeGrants(node, fact.data.instanceId, (instance) =>
+        instance.assignments.delete(fact.data.capabilityId),
+      );
+    case "provider.starting":
+      return changeProvider(node, fact, "starting", undefined);
+    case "provider.available":
+      return changeProvider(node, fact, "available", undefined);
+    case "provider.failed":
+      return changeProvider(node, fact, "failed", fact.data.reason);
+    case "provider.stopped":
+      return changeProvider(node, fact, "stopped", fact.data.reason);
+    case "module.stored":
+      node.modules.set(fact.data.digest, fact.data.sizeBytes);
+      return;
+    case "module.evicted":
+      node.modules.delete(fact.data.digest);
+      return;
+    case "node.heartbeat":
+    case "module.admitted":
+    case "module.refused":
+    case "capability.denied":
+    case "engine.started":
+    case "engine.lost":
+    case "cell.lost":
+      return;
+  }
+}
+
+type InstanceFact = Extract<Fact, { data: { instanceId: string; restarts: number } }>;
+
+function changeStatus(
+  node: NodeView,
+  fact: InstanceFact,
+  status: InstanceStatus,
+  reason: string | undefined,
+): void {
+  const instance = node.instances.get(fact.data.instanceId);
+  if (instance === undefined) return;
+  if (status === "stopped" && instance.status !== "stopped") retire(node, fact.data.instanceId);
+  instance.status = status;
+  instance.since = fact.at;
+  instance.restarts = fact.data.restarts;
+  instance.reason = reason;
+  instance.backoff = undefined;
+  node.digest.changed.add(instance);
+}
+
+function startInstance(node: NodeView, spec: InstanceView["spec"], restarts: number, at: string): void {
+  const former = node.instances.get(spec.instanceId);
+  if (former !== undefined) {
+    forget(node.digest, former);
+    if (former.status === "stopped") node.stopped.splice(node.stopped.indexOf(spec.instanceId), 1);
+  }
+  const instance: InstanceView = {
+    nodeId: node.nodeId,
+    spec,
+    assignments: new Map(spec.capabilities.map((grant) => [grant.capabilityId, grant])),
+    status: "starting",
+    since: at,
+    restarts,
+    lastCrash: undefined,
+    reason: undefined,
+    backoff: undefined,
+    share: [0, 0],
+  };
+  node.instances.set(spec.instanceId, instance);
+  node.digest.changed.add(instance);
+}
+
+function retire(node: NodeView, instanceId: string): void {
+  node.stopped.push(instanceId);
+  if (node.stopped.length <= viewLimits.stoppedInstancesMax) return;
+  const oldest = node.stopped.shift();
+  const instance = oldest === undefined ? undefined : node.instances.get(oldest);
+  if (instance === undefined) return;
+  forget(node.digest, instance);
+  node.instances.delete(instance.spec.instanceId);
+}
+
+function changeGrants(node: NodeView, instanceId: string, apply: (instance: InstanceView) => void): void {
+  const instance = node.instances.get(instanceId);
+  if (instance === undefined) return;
+  apply(instance);
+  node.digest.changed.add(instance);
+}
+
+type ProviderFact = Extract<Fact, { data: { provider: string } }>;
+
+function changeProvider(
+  node: NodeView,
+  fact: ProviderFact,
+  status: "starting" | "available" | "stopped" | "failed",
+  reason: string | undefined,
+): void {
+  const { provider, providerType, backend, version } = fact.data;
+  node.providers.set(provider, {
+    nodeId: node.nodeId,
+    info: { provider, providerType, backend, version },
+    status,
+    since: fact.at,
+    reason,
+  });
+}

@@ -1,0 +1,137 @@
+import type { Fact, FactData, ProviderInfo } from "../protocol/facts.ts";
+import type { Assignment, Crash, InstanceSpec, InstanceStatus } from "../protocol/instance-spec.ts";
+import { createDigest, type Digest } from "./digest.ts";
+
+/** What the facts say of one instance on one node. */
+export interface InstanceView {
+  readonly nodeId: string;
+  /** As it was started; the grants that it has now are in `assignments`. */
+  readonly spec: InstanceSpec;
+  readonly assignments: Map<string, Assignment>;
+  status: InstanceStatus;
+  /** ISO 8601: when it came to that status. */
+  since: string;
+  restarts: number;
+  lastCrash: Crash | undefined;
+  /** Why it is in this status, where the fact said so. */
+  reason: string | undefined;
+  /** While it is backing off: which try is due when. */
+  backoff: Backoff | undefined;
+  /** Its share of the node's digest; owned by digest.ts. */
+  share: readonly [number, number];
+}
+
+/** The next try of an instance that is backing off. */
+export interface Backoff {
+  readonly attempt: number;
+  readonly delayMs: number;
+  /** ISO 8601. */
+  readonly until: string;
+}
+
+/** What the facts say of one provider on one host. */
+export interface ProviderView {
+  readonly nodeId: string;
+  readonly info: ProviderInfo;
+  readonly status: "starting" | "available" | "stopped" | "failed";
+  readonly since: string;
+  readonly reason: string | undefined;
+}
+
+/** One life of one node, as far as its facts were heard. */
+export interface NodeView {
+  readonly nodeId: string;
+  readonly epoch: number;
+  /** All facts up to this one are in here. */
+  seq: number;
+  /** `gap`: something is missing, and the node has to tell its facts again. */
+  knowledge: "complete" | "gap";
+  joined: FactData<"node.joined"> | undefined;
+  status: "alive" | "draining" | "left";
+  load: FactData<"node.heartbeat">["load"] | undefined;
+  /** By the listener's clock, ms since 1970. */
+  lastHeardAt: number;
+  readonly instances: Map<string, InstanceView>;
+  /** Ids of stopped instances, oldest first; bounded, and no part of the digest. */
+  readonly stopped: string[];
+  readonly providers: Map<string, ProviderView>;
+  /** Digest of a held module → its size in bytes. */
+  readonly modules: Map<string, number>;
+  readonly digest: Digest;
+  /** Facts that came after a gap, in the order of their arrival. */
+  early: Fact[];
+}
+
+/** Everything that the facts of a lattice add up to. */
+export interface LatticeView {
+  readonly lattice: string;
+  readonly nodes: Map<string, NodeView>;
+  /** Replays of which parts are missing, by node. */
+  readonly replays: Map<string, PartialReplay>;
+}
+
+/** A replay that is still arriving. */
+export interface PartialReplay {
+  readonly replayId: string;
+  readonly parts: Map<number, readonly Fact[]>;
+}
+
+/** A node about which the view knows that it does not know everything; ask it to tell its facts again. */
+export interface Doubt {
+  readonly nodeId: string;
+  readonly reason: "unknown-node" | "gap" | "digest";
+}
+
+/** A view that has heard nothing yet. */
+export function createView(lattice: string): LatticeView {
+  return { lattice, nodes: new Map(), replays: new Map() };
+}
+
+/** A node of which nothing is known but its name and life. */
+export function createNodeView(nodeId: string, epoch: number, heardAt: number): NodeView {
+  return {
+    nodeId,
+    epoch,
+    seq: 0,
+    knowledge: "complete",
+    joined: undefined,
+    status: "alive",
+    load: undefined,
+    lastHeardAt: heardAt,
+    instances: new Map(),
+    stopped: [],
+    providers: new Map(),
+    modules: new Map(),
+    digest: createDigest(),
+    early: [],
+  };
+}
+
+/** The nodes of which something is missing. */
+export function gapsOf(view: LatticeView): string[] {
+  const gaps: string[] = [];
+  for (const node of view.nodes.values()) if (node.knowledge === "gap") gaps.push(node.nodeId);
+  return gaps;
+}
+
+/** The copy that counts of an instance: a living one before a stopped one, then the latest incarnation. */
+export function findInstance(view: LatticeView, instanceId: string): InstanceView | undefined {
+  let best: InstanceView | undefined;
+  for (const node of view.nodes.values()) {
+    const found = node.instances.get(instanceId);
+    if (found !== undefined && (best === undefined || outranks(found, best))) best = found;
+  }
+  return best;
+}
+
+/** Every instance of every node, stopped ones included. */
+export function* allInstances(view: LatticeView): Generator<InstanceView> {
+  for (const node of view.nodes.values()) yield* node.instances.values();
+}
+
+function outranks(one: InstanceView, other: InstanceView): boolean {
+  const lives = one.status !== "stopped";
+  if (lives !== (other.status !== "stopped")) return lives;
+  if (one.spec.incarnation !== other.spec.incarnation) return one.spec.incarnation > other.spec.incarnation;
+  return one.nodeId < other.nodeId;
+}

@@ -1,0 +1,140 @@
+import { z } from "zod";
+import { messageLimits } from "../limits.ts";
+import { FactSchema, factKinds } from "./facts.ts";
+import {
+  Assignment,
+  Bytes,
+  Digest,
+  Id,
+  InstanceDetail,
+  InstanceLimits,
+  InstanceSummary,
+  InstanceTemplate,
+  RestartPolicy,
+  StringMap,
+} from "./instance-spec.ts";
+import { answer, ErrorBodySchema, ViewStatus } from "./reply.ts";
+
+const commandId = { commandId: Id.optional() };
+
+/** One instance by id, or all that share a name. */
+const target = { instanceId: Id.optional(), name: Id.optional() };
+const oneTarget = (request: { instanceId?: string | undefined; name?: string | undefined }) =>
+  (request.instanceId === undefined) !== (request.name === undefined);
+const oneTargetMessage = { message: "give either instanceId or name" };
+const atMostOneTarget = (request: { instanceId?: string | undefined; name?: string | undefined }) =>
+  request.instanceId === undefined || request.name === undefined;
+
+const page = { limit: z.int().min(1).max(messageLimits.listPageMax).optional(), after: z.string().optional() };
+const paged = { next: z.string().optional(), view: ViewStatus };
+
+/** What became of one instance that a command was about. */
+const Outcome = z.looseObject({ instanceId: Id, nodeId: Id, ok: z.boolean(), error: ErrorBodySchema.optional() });
+export type Outcome = z.infer<typeof Outcome>;
+
+export const InstanceStart = z
+  .strictObject({
+    module: z.union([z.strictObject({ digest: Digest }), z.strictObject({ bytes: Bytes })], {
+      error: "must be { digest } or { bytes }",
+    }),
+    name: Id.optional(),
+    instanceId: Id.optional(),
+    count: z.int().min(1).max(messageLimits.startCountMax).default(1),
+    capabilities: InstanceTemplate.shape.capabilities,
+    restartPolicy: RestartPolicy.default({ type: "never" }),
+    limits: InstanceLimits.prefault({}),
+    config: StringMap.default({}),
+    requires: StringMap.default({}),
+    onNodeLoss: z.enum(["stay", "relocate"]).default("stay"),
+    wait: z.enum(["running", "accepted"]).default("running"),
+    ...commandId,
+  })
+  .refine((request) => request.instanceId === undefined || request.count === 1, {
+    message: "an instanceId can only be given for one",
+    path: ["instanceId"],
+  });
+export type InstanceStart = z.infer<typeof InstanceStart>;
+export const InstanceStarted = answer({ instances: z.array(InstanceSummary) });
+
+export const InstanceTarget = z.strictObject({ ...target, ...commandId }).refine(oneTarget, oneTargetMessage);
+export const InstancesChanged = answer({ instances: z.array(InstanceSummary) });
+
+export const InstanceQuery = z.strictObject({ instanceId: Id });
+export const InstanceQueried = answer({ instance: InstanceDetail, view: ViewStatus });
+
+export const InstanceList = z
+  .strictObject({ ...target, nodeId: Id.optional(), all: z.boolean().default(false), ...page })
+  .refine(atMostOneTarget, oneTargetMessage);
+export const InstancesListed = answer({ instances: z.array(InstanceSummary), ...paged });
+
+export const CapabilityAssign = z
+  .strictObject({ ...target, assignment: Assignment, ...commandId })
+  .refine(oneTarget, oneTargetMessage);
+export const CapabilityRevoke = z
+  .strictObject({ ...target, capabilityId: Id, ...commandId })
+  .refine(oneTarget, oneTargetMessage);
+export const CapabilityChanged = answer({ instances: z.array(Id) });
+
+export const CapabilityList = z.strictObject({ ...target, ...page }).refine(atMostOneTarget, oneTargetMessage);
+const ListedAssignment = z.looseObject({ instanceId: Id, nodeId: Id, ...Assignment.shape });
+export type ListedAssignment = z.infer<typeof ListedAssignment>;
+export const CapabilitiesListed = answer({ assignments: z.array(ListedAssignment), ...paged });
+
+export const NodeList = z.strictObject({});
+export const NodeSummary = z.looseObject({
+  nodeId: Id,
+  epoch: z.int(),
+  /** `suspect` and `lost` are this reader's knowledge; the others are the node's own words. */
+  status: z.enum(["alive", "draining", "suspect", "lost", "left"]),
+  complete: z.boolean(),
+  labels: StringMap,
+  guestKinds: z.array(z.string()),
+  instances: z.int(),
+  instancesMax: z.int(),
+  rssBytes: z.number().optional(),
+  productVersion: z.string(),
+  hostname: z.string(),
+  startedAt: z.string(),
+  lastHeardAt: z.string(),
+});
+export type NodeSummary = z.infer<typeof NodeSummary>;
+export const NodesListed = answer({ nodes: z.array(NodeSummary), view: ViewStatus });
+
+export const ProviderList = z.strictObject({});
+export const ProviderSummary = z.looseObject({
+  provider: Id,
+  providerType: Id,
+  nodeId: Id,
+  status: z.enum(["starting", "available", "stopped", "failed", "unreachable"]),
+  backend: z.string(),
+  version: z.string(),
+  since: z.string(),
+  reason: z.string().optional(),
+});
+export type ProviderSummary = z.infer<typeof ProviderSummary>;
+export const ProvidersListed = answer({ providers: z.array(ProviderSummary), view: ViewStatus });
+
+/** A module whole, or one piece of it; the last piece makes it whole. */
+export const ModulePut = z.union([
+  z.strictObject({ bytes: Bytes }),
+  z.strictObject({ digest: Digest, sizeBytes: z.int().min(1), offset: z.int().min(0), bytes: Bytes }),
+]);
+export const ModulePutDone = answer({
+  digest: Digest,
+  /** Whether at least one node now holds all of it. */
+  complete: z.boolean(),
+  holders: z.array(Id),
+});
+export const ModuleList = z.strictObject({});
+export const ModulesListed = answer({
+  modules: z.array(z.looseObject({ digest: Digest, sizeBytes: z.int(), holders: z.array(Id) })),
+  view: ViewStatus,
+});
+
+export const FactList = z.strictObject({
+  limit: z.int().min(1).max(messageLimits.listPageMax).default(100),
+  instanceId: Id.optional(),
+  nodeId: Id.optional(),
+  kind: z.enum(factKinds).optional(),
+});
+export const FactsListed = answer({ facts: z.array(FactSchema) });

@@ -1,0 +1,124 @@
+import { z } from "zod";
+import { ErrorBodySchema } from "./reply.ts";
+import { Assignment, Crash, Digest, Id, InstanceSpec, StringMap } from "./instance-spec.ts";
+
+const Load = z.looseObject({
+  instances: z.int(),
+  cells: z.int().optional(),
+  /** Resident bytes of the node's processes. */
+  rssBytes: z.number().optional(),
+});
+
+/** A provider as its host describes it. */
+export const ProviderInfo = z.looseObject({
+  provider: Id,
+  providerType: Id,
+  /** What it is made of: `memory`. */
+  backend: z.string(),
+  version: z.string(),
+});
+export type ProviderInfo = z.infer<typeof ProviderInfo>;
+
+const instanceId = { instanceId: Id };
+const restarts = z.int().min(0);
+const AssignmentFact = z.strictObject({ ...instanceId, assignment: Assignment });
+
+/** What each kind of fact says, keyed by kind; a kind is also its subject's last two tokens. */
+export const factData = {
+  "node.joined": z.looseObject({
+    productVersion: z.string(),
+    protocolVersion: z.string(),
+    hostname: z.string(),
+    pid: z.int(),
+    labels: StringMap,
+    /** Empty for a process that only hosts providers. */
+    guestKinds: z.array(z.string()),
+    instancesMax: z.int(),
+  }),
+  "node.heartbeat": z.looseObject({ digest: z.string(), load: Load }),
+  "node.draining": z.strictObject({}),
+  "node.left": z.strictObject({ reason: z.string() }),
+  "instance.starting": z.strictObject({ spec: InstanceSpec, restarts }),
+  "instance.running": z.strictObject({ ...instanceId, restarts }),
+  "instance.crashed": z.strictObject({ ...instanceId, restarts, crash: Crash }),
+  "instance.backing-off": z.strictObject({ ...instanceId, restarts, attempt: z.int(), delayMs: z.number(), until: z.string() }),
+  "instance.restarting": z.strictObject({ ...instanceId, restarts, reason: z.string() }),
+  "instance.gave-up": z.strictObject({ ...instanceId, restarts, reason: z.string() }),
+  "instance.stopped": z.strictObject({ ...instanceId, restarts, reason: z.string() }),
+  "capability.assigned": AssignmentFact,
+  "capability.revoked": z.strictObject({ ...instanceId, capabilityId: Id }),
+  "capability.denied": z.strictObject({
+    ...instanceId,
+    capabilityId: z.string(),
+    providerType: z.string(),
+    operation: z.string(),
+    permission: z.string(),
+    /** How often since the last such fact; they are bounded per second. */
+    count: z.int(),
+    /** The command that would grant it. */
+    fix: z.string(),
+  }),
+  "provider.starting": ProviderInfo,
+  "provider.available": ProviderInfo,
+  "provider.failed": ProviderInfo.extend({ reason: z.string() }),
+  "provider.stopped": ProviderInfo.extend({ reason: z.string() }),
+  "module.stored": z.strictObject({ digest: Digest, sizeBytes: z.int() }),
+  "module.evicted": z.strictObject({ digest: Digest }),
+  "module.admitted": z.strictObject({ digest: Digest, guestKind: z.string(), sizeBytes: z.int() }),
+  "module.refused": z.strictObject({ digest: Digest, error: ErrorBodySchema }),
+  "engine.started": z.strictObject({ pid: z.int(), cells: z.int() }),
+  "engine.lost": z.strictObject({ reason: z.string(), instances: z.int() }),
+  "cell.lost": z.strictObject({ reason: z.string(), blamed: Id.optional(), moved: z.int() }),
+} as const;
+
+/** Every kind of fact that there is. */
+export type FactKind = keyof typeof factData;
+
+/** Every kind of fact that there is, in the order of the table. */
+export const factKinds = Object.keys(factData) as FactKind[];
+
+/** What a fact of that kind says. */
+export type FactData<K extends FactKind> = z.infer<(typeof factData)[K]>;
+
+/**
+ * A statement, made by a node, of something that happened. `epoch` names one life of the node (its start in ms
+ * since 1970), `seq` counts that life's facts without gaps from 1; a heartbeat repeats the last one.
+ */
+export interface FactOf<K extends FactKind> {
+  lattice: string;
+  node: string;
+  epoch: number;
+  seq: number;
+  /** ISO 8601. */
+  at: string;
+  kind: K;
+  /** The id of the command or the call that it came from. */
+  cause?: string;
+  data: FactData<K>;
+}
+
+/** Any fact. */
+export type Fact = { [K in FactKind]: FactOf<K> }[FactKind];
+
+const seq = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const frame = { lattice: Id, node: Id, epoch: seq, seq, at: z.string(), cause: z.string().optional() };
+
+/** The schema of any fact on the bus. */
+export const FactSchema = z.discriminatedUnion(
+  "kind",
+  factKinds.map((kind) => z.looseObject({ ...frame, kind: z.literal(kind), data: factData[kind] })) as never,
+) as unknown as z.ZodType<Fact>;
+
+/**
+ * One part of a node's present facts, told again. True for `seq`: what a live fact with a higher one says comes
+ * on top. Whoever has all `count` parts of one `replayId` has the whole node.
+ */
+export const FactReplay = z.looseObject({
+  ...frame,
+  kind: z.literal("node.replay"),
+  replayId: z.string(),
+  index: z.int().min(0),
+  count: z.int().min(1),
+  facts: z.array(FactSchema),
+});
+export type FactReplay = z.infer<typeof FactReplay>;
