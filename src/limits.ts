@@ -19,7 +19,39 @@ export const moduleLimits = {
   tableElementsMax: 100_000,
   /** V8 allows 50,000 and reserves a frame for each; 50,000 × 50,000 functions is a bomb. */
   localsPerFunctionMax: 10_000,
+  /** All functions together; V8's validation walks each of them: 10⁹ took 1 s from 700 KB (measured). */
+  localsTotalMax: 10_000_000,
   nameBytesMax: 4_096,
+  /** Every value type of every signature becomes an entry in memory; real sections have a few KB. */
+  typeSectionBytesMax: 4 * 1024 * 1024,
+  /** V8's own limit for parameters and for results. */
+  valuesPerTypeMax: 1_000,
+  /**
+   * C++, Rust and setjmp use one value per exception. A caught one is held outside the guest's memory for as long
+   * as its frame lives: with 16 vectors each, one stack of 1 MB held 200 MB (measured).
+   */
+  valuesPerTagMax: 4,
+  tagsMax: 1_000,
+  elementSegmentsMax: 100_000,
+  /** All segments together: each entry takes 1 byte of the binary and at least 8 of memory. */
+  elementsTotalMax: 200_000,
+  customSectionsMax: 1_000,
+  /** V8's own limit (`kV8MaxWasmFunctionSize`), bytes of one function body, before and after metering. */
+  functionBodyBytesMax: 7_654_321,
+  /** 2,500,000 nested blocks took V8 3.1 GB (measured); a big `switch` of a C compiler has thousands. */
+  blockDepthMax: 20_000,
+  /** 20,000 nested loops took V8's optimiser 4 s, 100,000 more than 100 s (measured); real code has tens. */
+  loopDepthMax: 500,
+  /** What metering may make of a module; one loop of 3 bytes becomes 19. */
+  meteredBytesMax: 256 * 1024 * 1024,
+  /** The start function runs before the host can set fuel: this much, 5 ms, must do for it. */
+  startFuel: 1_000_000,
+  /** Characters of a guest's text that a message repeats. */
+  quotedCharactersMax: 64,
+  /** Characters of V8's own reason for a refusal that a message repeats. */
+  engineReasonCharactersMax: 200,
+  /** Guest frames that a report of a trap shows; a stack overflow has thousands. */
+  backtraceFramesMax: 16,
 } as const;
 
 /** What one guest may use when its start command does not say. */
@@ -32,10 +64,36 @@ export const guestLimits = {
   fuelMax: 2_147_483_647,
   /** What a host call costs, so that a guest cannot loop over refused host calls for free. */
   fuelPerHostCall: 1_000,
+  /** What each byte costs that a guest hands to or takes from its host: copying is free of fuel otherwise. */
+  fuelPerHostByte: 1,
   timeoutMsDefault: 5_000,
   timeoutMsMax: 300_000,
   /** Calls that wait while one is in progress; a longer queue only hides an overload. */
   mailboxDefault: 256,
+  mailboxMax: 10_000,
+} as const;
+
+/** What a guest may say and ask for in one call of its host; all of it is counted before anything is allocated. */
+export const guestTalkLimits = {
+  /** An answer, or the payload of a capability call: NATS carries no message above 64 MiB, whatever its settings. */
+  messageBytesMax: 64 * 1024 * 1024,
+  /** Capability id, provider type and operation; the longest legal topic has 255 bytes. */
+  hostCallNameBytesMax: 512,
+  /** A guest's own error and what it says when it aborts; longer texts are cut. */
+  errorTextBytesMax: 4_096,
+  /** A longer line is logged in pieces. */
+  logLineCharsMax: 4_096,
+  /** What one write to a log takes; WASI lets a write be short, and the rest then costs fuel again. */
+  logWriteBytesMax: 64 * 1024,
+  /** POSIX grants 1,024 (IOV_MAX). */
+  ioVectorsMax: 1_024,
+  /** As much as the Web's getRandomValues grants; a guest that needs more asks again. */
+  randomBytesMax: 64 * 1024,
+  /** One descriptor table has three entries and a runtime has a handful of timers. */
+  pollSubscriptionsMax: 256,
+  /** Lists of what a module lacks, and of what it can do, are for people to read. */
+  linkErrorsMax: 16,
+  operationsListedMax: 32,
 } as const;
 
 /** Restart policies and supervision. */
@@ -51,4 +109,98 @@ export const restartLimits = {
   /** The same for supervised parts of ours (OTP's words); a part that fails that often needs a person. */
   supervisorIntensity: 5,
   supervisorPeriodMs: 30_000,
+  /** How long a part may take to end after `stop` before it is ended by force; OTP's default `shutdown`. */
+  supervisorStopMs: 5_000,
+} as const;
+
+/** What one message may hold. */
+export const messageLimits = {
+  textCharactersMax: 65_536,
+  mapEntriesMax: 256,
+  /** A command with more copies would have an answer that exceeds the default payload limit of 1 MiB. */
+  startCountMax: 1_000,
+  /** Entries of one page of a list, for the same reason. */
+  listPageMax: 1_000,
+} as const;
+
+/** What a message may hold, whichever form it comes in. */
+export const codecLimits = {
+  /** Our deepest message nests 7; a million levels parse and then overflow whoever walks the result. */
+  depthMax: 64,
+  /** Keys of one map. A configuration has hundreds; V8 keeps larger maps as slow hash tables. */
+  mapKeysMax: 4_096,
+  /** Elements of one array: a page of 10,000 instances passes. */
+  arrayElementsMax: 16_384,
+  /** All keys and values of a message. 1 MiB of facts has about 120,000; the rest is headroom. */
+  valuesMax: 262_144,
+} as const;
+
+/** How much of a refused value an error shows. */
+export const echoCharactersMax = 64;
+
+/** What a view keeps. */
+export const viewLimits = {
+  /** Facts kept while a replay is awaited: a node at full tilt states some 5,000 a second. */
+  earlyFactsMax: 20_000,
+  /** Of 256 KiB each: a node with 100,000 instances needs about 400. */
+  replayPartsMax: 4_096,
+  /** A part must pass a server with the default payload limit of 1 MiB with room to spare. */
+  replayPartBytes: 262_144,
+  /** Stopped instances that a query still finds, per node. */
+  stoppedInstancesMax: 1_000,
+} as const;
+
+/** The bus: what a name may be, how much waits to be sent, and how long anything waits. */
+export const busLimits = {
+  /** The server closes a connection whose control line exceeds 4,096 bytes; a line holds a subject and a reply. */
+  subjectBytesMax: 1_024,
+  queueNameBytesMax: 256,
+  headersMax: 32,
+  headerNameBytesMax: 128,
+  headerValueBytesMax: 4_096,
+  /** Unsent bytes in a socket; a server that froze would otherwise fill the memory of its publishers. */
+  unsentBytesMax: 64 * 1024 * 1024,
+  /** With the client's default of two minutes a partition was not noticed in 25 s; 1 s × 2 notices in 3.1 s. */
+  pingIntervalMs: 1_000,
+  pingsUnansweredMax: 2,
+  /** A stale socket with unsent data never closes by itself; this long for an orderly end, then it is destroyed. */
+  staleSocketMs: 100,
+  reconnectDelayMs: 100,
+  /** So that a whole lattice does not come back in the same millisecond. */
+  reconnectJitterMs: 100,
+  /** One try to reach one server; a frozen server accepts the connection and then says nothing. */
+  dialTimeoutMs: 2_000,
+  /** Beyond this a caller waits for something else than an answer. */
+  requestTimeoutMsMax: 600_000,
+  flushTimeoutMsDefault: 5_000,
+  /** Subscriptions that are draining; one round trip is enough unless the server is gone. */
+  drainTimeoutMs: 2_000,
+  /** The orderly end of a connection after its drain; then its socket is destroyed. */
+  closeTimeoutMs: 500,
+  /** 12 characters of base64url are 72 random bits: a reply cannot be forged by guessing. */
+  replyTokenCharacters: 12,
+  /** One call for random bytes costs about 1 µs, whatever its size up to here. */
+  replyTokensPerRefill: 512,
+} as const;
+
+/** The key-value capability: what every backend takes, and what the one in memory holds. */
+export const kvLimits = {
+  /** Of UTF-8. Redis and JetStream take more; a key is sent with every call. */
+  keyBytesMax: 512,
+  /** Its answer must pass the default payload limit of 1 MiB as base64 in JSON: 683 KiB. */
+  valueBytesMax: 512 * 1024,
+  /** A new key costs 50 µs in a bucket this full (measured): the keys are kept in order. */
+  keysPerBucketMax: 100_000,
+  /** Keys and values. */
+  bytesPerBucketMax: 64 * 1024 * 1024,
+  /** Instances of one name share a bucket, so this many kinds of guests. */
+  bucketsMax: 1_024,
+  /** Keys, values and overhead of all buckets; full buckets of every guest would fill any machine. */
+  bytesMax: 512 * 1024 * 1024,
+  /** What an entry costs beside its bytes: 0.7–0.85 KiB of resident memory (measured). */
+  entryOverheadBytes: 768,
+  listKeysDefault: 100,
+  listKeysMax: 1_000,
+  /** A page ends here too: its keys may grow sixfold as JSON escapes, to 768 KiB. */
+  listBytesMax: 128 * 1024,
 } as const;

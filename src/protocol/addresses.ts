@@ -10,13 +10,13 @@ const parameterOf = (token: string) =>
 
 /** The subject to publish on. Every parameter must be a legal id: anything else is INVALID_REQUEST. */
 export function subjectFor(name: SubjectName, parameters: SubjectParameters): string {
-  return fill(name, (parameter) => assertId(parameters[parameter], parameter));
+  return fill(name, (parameter) => legal(parameter, parameters[parameter]));
 }
 
 /** The subject to subscribe to; a parameter that is not given matches anything. */
 export function filterFor(name: SubjectName, parameters: SubjectParameters): string {
   return fill(name, (parameter) =>
-    parameters[parameter] === undefined ? "*" : assertId(parameters[parameter], parameter),
+    parameters[parameter] === undefined ? "*" : legal(parameter, parameters[parameter]),
   );
 }
 
@@ -41,4 +41,9 @@ function fill(
       return parameter === undefined ? token : valueOf(parameter);
     })
     .join(".");
+}
+
+function legal(parameter: string, value: string | undefined): string {
+  assertId(value, parameter);
+  return value;
 }

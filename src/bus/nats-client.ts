@@ -1,0 +1,108 @@
+import type { Socket } from "node:net";
+import type { ConnectionOptions, NatsConnection, Payload, PublishOptions } from "nats";
+import { AuthorizationError, connect, InvalidArgumentError } from "nats";
+import type { Clock } from "../clock.ts";
+import { delay } from "../clock.ts";
+import { busLimits } from "../limits.ts";
+import { Failure } from "../protocol/errors.ts";
+import { authenticatorFrom } from "./credentials.ts";
+import { within } from "./deadline.ts";
+
+/** Where and as whom to connect. */
+export interface NatsOptions {
+  /** `nats://host:port`, one or several of one cluster. */
+  readonly servers: string | readonly string[];
+  /** What the server shows for this connection. */
+  readonly name: string;
+  /** A seed or a `.creds` file; see `authenticatorFrom`. */
+  readonly credsFile?: string;
+  /** Whether to go on trying until the deadline (default), or to fail with the first refused connection. */
+  readonly waitOnFirstConnect?: boolean;
+  readonly connectTimeoutMs: number;
+}
+
+/** The parts of the client that have no public name; the version is pinned by the lockfile, and the tests use each. */
+export interface NatsClient extends NatsConnection {
+  readonly protocol: {
+    readonly connected: boolean;
+    readonly transport: { readonly socket?: Socket };
+    publish(subject: string, payload: Payload, options: PublishOptions): void;
+  };
+}
+
+/**
+ * Connects within `connectTimeoutMs`. Rejects with a `Failure`: COMMUNICATION_FAILURE when no server is reached or
+ * the credentials are refused, INVALID_REQUEST for options that cannot work.
+ */
+export async function connectClient(options: NatsOptions, clock: Clock): Promise<NatsClient> {
+  const clientOptions = clientOptionsFrom(options);
+  const until = clock.now() + options.connectTimeoutMs;
+  for (;;) {
+    try {
+      return await connectOnce(clientOptions, clock, until - clock.now());
+    } catch (error) {
+      const remainingMs = until - clock.now();
+      const hopeless = error instanceof AuthorizationError || error instanceof InvalidArgumentError;
+      if (hopeless || options.waitOnFirstConnect === false || remainingMs <= busLimits.reconnectDelayMs) {
+        throw connectFailed(options, error);
+      }
+      await delay(clock, busLimits.reconnectDelayMs);
+    }
+  }
+}
+
+function clientOptionsFrom(options: NatsOptions): ConnectionOptions {
+  return {
+    servers: typeof options.servers === "string" ? options.servers : [...options.servers],
+    name: options.name,
+    ...(options.credsFile === undefined ? {} : { authenticator: authenticatorFrom(options.credsFile) }),
+    timeout: Math.min(busLimits.dialTimeoutMs, options.connectTimeoutMs),
+    // The client's own loop for the first connection cannot be ended; connectClient has one that can.
+    waitOnFirstConnect: false,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: busLimits.reconnectDelayMs,
+    reconnectJitter: busLimits.reconnectJitterMs,
+    reconnectJitterTLS: busLimits.reconnectJitterMs,
+    pingInterval: busLimits.pingIntervalMs,
+    maxPingOut: busLimits.pingsUnansweredMax,
+    // A server that is slow with two sign-ins would otherwise close the connection for good.
+    ignoreAuthErrorAbort: true,
+    noAsyncTraces: true,
+  };
+}
+
+async function connectOnce(options: ConnectionOptions, clock: Clock, timeoutMs: number): Promise<NatsClient> {
+  const attempt = connect(options) as Promise<NatsClient>;
+  let late = false;
+  try {
+    return await within(clock, timeoutMs, attempt, () => {
+      late = true;
+      return new Failure("TIMEOUT", `no server answered within ${timeoutMs} ms`);
+    });
+  } finally {
+    // It can still succeed, and would then hold a connection that nobody has.
+    if (late) attempt.then((client) => client.close()).catch(() => {});
+  }
+}
+
+function connectFailed(options: NatsOptions, error: unknown): Failure {
+  if (error instanceof Failure && error.code !== "TIMEOUT") return error;
+  const servers = typeof options.servers === "string" ? options.servers : options.servers.join(", ");
+  if (error instanceof InvalidArgumentError) {
+    return new Failure("INVALID_REQUEST", `cannot connect to ${servers}: ${error.message}`, { cause: error });
+  }
+  if (error instanceof AuthorizationError) {
+    return new Failure("COMMUNICATION_FAILURE", `the server at ${servers} refuses these credentials`, {
+      fix: "Check the credentials file, and that the server's configuration has its user.",
+      retry: "never",
+      details: { servers, unauthorized: true },
+      cause: error,
+    });
+  }
+  const why = error instanceof Error ? error.message : String(error);
+  return new Failure("COMMUNICATION_FAILURE", `no connection to ${servers}: ${why}`, {
+    fix: `Is nats-server running at ${servers}? Start one with \`wasmatrix up\`.`,
+    details: { servers, connectTimeoutMs: options.connectTimeoutMs },
+    cause: error,
+  });
+}

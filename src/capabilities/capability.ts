@@ -1,0 +1,29 @@
+/** On whose behalf an operation is done: what a provider gives is scoped to it. */
+export interface CapabilityScope {
+  /** A legal id, as are the next two. */
+  readonly lattice: string;
+  readonly instanceId: string;
+  /** The name that instances share, or the instance id where there is none. */
+  readonly name: string;
+  /** The assignment's own configuration, set by the operator and never by the guest; for kv `bucket`. */
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/**
+ * One implementation of a capability: memory, or something that lasts. It knows nothing of the bus or of
+ * permissions; its caller has checked them.
+ */
+export interface Capability {
+  readonly providerType: string;
+  /**
+   * Performs one operation. Payload and answer are maps in MessagePack, or in JSON when the payload is JSON.
+   * Neither keeps the payload nor changes it; the answer belongs to the caller. Calls may overlap, and each
+   * operation is atomic: none sees another half done.
+   *
+   * Rejects with a `Failure`, and with nothing else: INVALID_REQUEST for an unknown operation or a payload that is
+   * not of its form, RESOURCE_EXHAUSTED for a limit, PROVIDER_UNAVAILABLE once it is closed or its backend is gone.
+   */
+  call(scope: CapabilityScope, operation: string, payload: Uint8Array): Promise<Uint8Array>;
+  /** Ends it; calls in progress settle first, later ones are refused. A second close does nothing. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,39 @@
+import type { BusOptions } from "../bus/nats-bus.ts";
+import type { ErrorBody } from "../protocol/errors.ts";
+import type { Assignment } from "../protocol/instance-spec.ts";
+import type { EngineEvent, GuestSpec } from "./engine.ts";
+import type { GuestKind } from "./guests/guest.ts";
+
+/** What a cell is started with. */
+export interface CellSettings {
+  readonly lattice: string;
+  readonly nodeId: string;
+  readonly bus: BusOptions;
+  /** Shared with the watchdog; see marks.ts. */
+  readonly marks: SharedArrayBuffer;
+  readonly suspendedCallsMax: number;
+}
+
+/** A compiled module as cells share it. */
+export interface SharedModule {
+  /** Digest and memory limit: the limit is part of the code. */
+  readonly key: string;
+  readonly module: WebAssembly.Module;
+  readonly guestKind: GuestKind;
+}
+
+/** A request to a cell; `id` comes back with its answer. */
+export type ToCell =
+  | { type: "module"; shared: SharedModule }
+  | { type: "drop-module"; key: string }
+  | { type: "start"; id: number; slot: number; moduleKey: string; spec: GuestSpec }
+  | { type: "stop"; id: number; instanceId: string }
+  | { type: "grant"; id: number; instanceId: string; capabilities: readonly Assignment[] }
+  | { type: "close"; id: number };
+
+/** An answer of a cell, or something that happened in it. */
+export type FromCell =
+  | { type: "ready" }
+  | { type: "done"; id: number }
+  | { type: "refused"; id: number; error: ErrorBody }
+  | { type: "event"; event: EngineEvent };

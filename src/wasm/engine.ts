@@ -1,0 +1,56 @@
+import type { Assignment, Crash, InstanceLimits } from "../protocol/instance-spec.ts";
+import type { GuestKind } from "./guests/guest.ts";
+
+/** What an engine needs to know to run one instance. */
+export interface GuestSpec {
+  readonly instanceId: string;
+  readonly name: string | undefined;
+  readonly incarnation: number;
+  /** `sha256:…` of the module's bytes. */
+  readonly digest: string;
+  /** Where those bytes are, verified; the engine may read nothing else. */
+  readonly moduleFile: string;
+  readonly limits: InstanceLimits;
+  readonly config: Readonly<Record<string, string>>;
+  readonly capabilities: readonly Assignment[];
+}
+
+/** A module that can be run here. */
+export interface AdmittedModule {
+  readonly guestKind: GuestKind;
+  readonly sizeBytes: number;
+}
+
+/** What an engine says without being asked. */
+export type EngineEvent =
+  | { readonly type: "instance.crashed"; readonly instanceId: string; readonly crash: Crash }
+  | {
+      readonly type: "capability.denied";
+      readonly instanceId: string;
+      readonly capabilityId: string;
+      readonly providerType: string;
+      readonly operation: string;
+      readonly permission: string;
+      readonly count: number;
+    }
+  | { readonly type: "cell.lost"; readonly reason: string; readonly blamed: string | undefined; readonly moved: number }
+  | { readonly type: "load"; readonly rssBytes: number; readonly cells: number; readonly instances: number };
+
+/**
+ * Runs guests. Everything asked is answered or rejected with a `Failure`; when the engine ends, everything
+ * pending is rejected with COMMUNICATION_FAILURE.
+ */
+export interface Engine {
+  readonly pid: number;
+  readonly cells: number;
+  /** Reads, limits, meters and compiles a module; INVALID_MODULE says what is wrong with it. */
+  admit(digest: string, moduleFile: string, limits: InstanceLimits): Promise<AdmittedModule>;
+  /** Resolves once the bus delivers calls to it; the guest itself is made at its first call. */
+  start(spec: GuestSpec): Promise<void>;
+  /** Resolves when calls in progress are answered and none comes any more. An unknown id is no error. */
+  stop(instanceId: string): Promise<void>;
+  /** Replaces the grants of a running instance; resolves when its next call is under the new ones. */
+  grant(instanceId: string, capabilities: readonly Assignment[]): Promise<void>;
+  /** Ends all instances and the engine. */
+  close(): Promise<void>;
+}
