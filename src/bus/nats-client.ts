@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
 import type { ConnectionOptions, NatsConnection, Payload, PublishOptions } from "nats";
-import { AuthorizationError, connect, InvalidArgumentError } from "nats";
+import { AuthorizationError, InvalidArgumentError } from "nats";
 import type { Clock } from "../clock.ts";
 import { delay } from "../clock.ts";
 import { busLimits } from "../limits.ts";
 import { Failure } from "../protocol/errors.ts";
 import { authenticatorFrom } from "./credentials.ts";
-import { within } from "./deadline.ts";
+import { attemptToConnect } from "./nats-attempt.ts";
 
 /** Where and as whom to connect. */
 export interface NatsOptions {
@@ -39,7 +39,7 @@ export async function connectClient(options: NatsOptions, clock: Clock): Promise
   const until = clock.now() + options.connectTimeoutMs;
   for (;;) {
     try {
-      return await connectOnce(clientOptions, clock, until - clock.now());
+      return (await attemptToConnect(clientOptions, clock, until - clock.now())) as NatsClient;
     } catch (error) {
       const remainingMs = until - clock.now();
       const hopeless = error instanceof AuthorizationError || error instanceof InvalidArgumentError;
@@ -69,20 +69,6 @@ function clientOptionsFrom(options: NatsOptions): ConnectionOptions {
     ignoreAuthErrorAbort: true,
     noAsyncTraces: true,
   };
-}
-
-async function connectOnce(options: ConnectionOptions, clock: Clock, timeoutMs: number): Promise<NatsClient> {
-  const attempt = connect(options) as Promise<NatsClient>;
-  let late = false;
-  try {
-    return await within(clock, timeoutMs, attempt, () => {
-      late = true;
-      return new Failure("TIMEOUT", `no server answered within ${timeoutMs} ms`);
-    });
-  } finally {
-    // It can still succeed, and would then hold a connection that nobody has.
-    if (late) attempt.then((client) => client.close()).catch(() => {});
-  }
 }
 
 function connectFailed(options: NatsOptions, error: unknown): Failure {

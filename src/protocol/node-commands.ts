@@ -49,8 +49,9 @@ export const NodeModulePut = z.strictObject({
 });
 export const NodeModulePutDone = answer({ complete: z.boolean() });
 
-/** One piece of a module that is held here; the answer is the raw bytes. */
+/** One piece of a module that is held here. */
 export const NodeModuleRead = z.strictObject({ digest: Digest, offset: z.int().min(0), length: z.int().min(1) });
+export const NodeModulePiece = answer({ bytes: Bytes, sizeBytes: z.int() });
 
 /** Asks a node to tell its present facts again; they arrive as `node.replay`. */
 export const FactReplayRequest = z.strictObject({ reason: z.string().max(256).optional() });

@@ -36,7 +36,7 @@ const ctl = <P extends z.ZodType, R extends z.ZodType>(verb: string, payload: P,
     says,
   });
 
-const toNode = <P extends z.ZodType, R extends z.ZodType | null>(verb: string, payload: P, reply: R, says: string) =>
+const toNode = <P extends z.ZodType, R extends z.ZodType>(verb: string, payload: P, reply: R, says: string) =>
   row({
     pattern: `wasmatrix.node.v1.{lattice}.{node}.${verb}`,
     kind: "request",
@@ -74,7 +74,7 @@ export const subjects = {
   }),
   "node.module.put": toNode("module.put", node.NodeModulePut, node.NodeModulePutDone, "Stores one piece of a module on this node."),
   "node.module.read": row({
-    ...toNode("module.read", node.NodeModuleRead, null, "Reads one piece of a module that this node holds; answers the raw bytes."),
+    ...toNode("module.read", node.NodeModuleRead, node.NodeModulePiece, "Reads one piece of a module that this node holds."),
     publishers: ["node", "control-plane"],
   }),
   "node.fact.replay": row({
