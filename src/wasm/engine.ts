@@ -54,3 +54,12 @@ export interface Engine {
   /** Ends all instances and the engine. */
   close(): Promise<void>;
 }
+
+/**
+ * Starts an engine; rejects with a `Failure` when it does not become ready. `onEnd` is called once, when it has
+ * ended for whatever reason, after everything pending on it was rejected.
+ */
+export type EngineLauncher = (
+  onEvent: (event: EngineEvent) => void,
+  onEnd: (reason: string) => void,
+) => Promise<Engine>;
