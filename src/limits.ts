@@ -150,6 +150,110 @@ export const viewLimits = {
   stoppedInstancesMax: 1_000,
 } as const;
 
+/** How a watch asks the nodes for what it missed. */
+export const watchLimits = {
+  /** A replay of 10,000 instances takes about 150 ms to be told and heard; then it is asked for again. */
+  replayRetryMs: 500,
+  /** Pauses double up to this: a node that cannot answer must not be hammered. */
+  replayRetryMsMax: 8_000,
+  /** About a minute of asking; a node that speaks again raises the doubt anew. */
+  replayTriesMax: 10,
+  /** The answer only says that the replay is on its way. */
+  replayRequestTimeoutMs: 2_000,
+  /** After a broadcast asked everybody, this long nobody is asked alone. */
+  replayBroadcastQuietMs: 500,
+} as const;
+
+/** A node agent and what it hosts. */
+export const nodeLimits = {
+  /** A control plane suspects a node after three missed ones. */
+  heartbeatMs: 2_000,
+  /** Instances of one node; V8 allows about 12,000 with a memory per process (measured). */
+  instancesMaxDefault: 10_000,
+  /** A start that failed because the engine was gone waits this long for that news, then it counts as a crash. */
+  engineVerdictMs: 1_000,
+  /** The first pause before an engine is started again; it doubles up to the second. */
+  engineDelayMs: 50,
+  engineDelayMsMax: 5_000,
+  /** In effect without end: a node without an engine is of no use, and each try is a fact. */
+  engineRetriesMax: 1_000_000,
+  /** Instances that end while their node leaves: the longest call that a guest may have by default, and some. */
+  drainMs: 8_000,
+  /** How long a leaving node waits for its last facts to reach the server. */
+  flushMs: 1_000,
+} as const;
+
+/** The provider's side of a capability call. */
+export const providerLimits = {
+  /** Asking a node for a grant that its provider has not heard of; the guest waits meanwhile. */
+  assignmentQueryMs: 1_000,
+  /** Grants that were asked for and not yet heard of as facts. */
+  askedGrantsMax: 10_000,
+  /** A grant that was asked for is believed this long; by then its facts have come. */
+  askedGrantMs: 2_000,
+  /** Questions for grants under way at once, so that a node of liars cannot fill the memory of a provider. */
+  questionsMax: 1_000,
+} as const;
+
+/** The cache of modules on disk, and how modules travel. */
+export const cacheLimits = {
+  bytesMaxDefault: 2 * 1024 * 1024 * 1024,
+  /** Half of the default payload limit of 1 MiB: an answer has room for its frame. */
+  pieceBytes: 512 * 1024,
+  /** Pieces asked for at once; enough to hide a round trip of some ms. */
+  piecesAtOnce: 4,
+  /** One piece; a holder that is slower is left for the next one. */
+  pieceTimeoutMs: 5_000,
+  uploadsMax: 16,
+  /** The largest module in pieces of 32 KiB; each is an entry in memory. */
+  piecesMax: 4_096,
+  /** Of all unfinished uploads together. */
+  uploadBytesMax: 512 * 1024 * 1024,
+} as const;
+
+/** How a control plane judges silence, and what it waits for. */
+export const controlPlaneLimits = {
+  /** What a node promises: one heartbeat in this time. */
+  heartbeatPeriodMs: 2_000,
+  /** Two heartbeats missed, and half a period for a busy machine. */
+  suspectAfterMs: 5_000,
+  /** Three missed, and half a period; counted from the last word, like the line above. */
+  lostAfterMs: 7_000,
+  /** A node is told that it was heard at most this often: facts come by the thousand, one timer restart is enough. */
+  heardEveryMs: 500,
+  /** A lost node is forgotten after this; restarted ones come back under new names, and would pile up. */
+  forgetAfterMs: 3_600_000,
+  /** A rebuild is over when nothing new came for this long; 300 nodes answered a replay within 158 ms (measured). */
+  settleMs: 250,
+  /** How often a rebuild looks whether it is over. */
+  settleLookMs: 25,
+  /** A rebuild that has not settled by then answers with what it has, gaps named. */
+  rebuildMsMax: 5_000,
+  /** Commands in progress when it stops; a start may take longer, and its caller then gets no answer from here. */
+  drainMs: 5_000,
+  /** Admission of the largest module and its start take this at most. */
+  nodeStartMs: 45_000,
+  /** Calls in progress are answered before an instance stops; their deadline is 5 s by default. */
+  nodeStopMs: 15_000,
+  /** A grant is in force once the cell has taken it: some ms. */
+  nodeGrantMs: 5_000,
+  nodePieceMs: 10_000,
+  /** Of guest bytes; half of the default payload limit of 1 MiB. */
+  pieceBytes: 512 * 1024,
+  /** Room in a message for everything but the piece. */
+  pieceOverheadBytes: 4_096,
+  /** Nodes that get a module which nobody starts yet: one may be lost, the other still has it. */
+  moduleCopies: 2,
+  /** First answers kept for repeated commands. */
+  answersMax: 10_000,
+  /** Facts that `fact.list` can tell. */
+  recentFactsMax: 10_000,
+  /** Names that a refusal suggests. */
+  suggestionsMax: 3,
+  /** Single failures that one refusal lists. */
+  failuresListedMax: 20,
+} as const;
+
 /** The bus: what a name may be, how much waits to be sent, and how long anything waits. */
 export const busLimits = {
   /** The server closes a connection whose control line exceeds 4,096 bytes; a line holds a subject and a reply. */
@@ -203,4 +307,35 @@ export const kvLimits = {
   listKeysMax: 1_000,
   /** A page ends here too: its keys may grow sixfold as JSON escapes, to 768 KiB. */
   listBytesMax: 128 * 1024,
+} as const;
+
+/** The engine and its cells. */
+export const engineLimits = {
+  /** V8 reserves 8 GiB of addresses per memory and fails at about 16,100 of them, not always catchably (measured). */
+  instancesMax: 12_000,
+  /** Beyond it each further memory makes instantiating and collecting slower (measured: 1.8 ms at 10,000). */
+  instancesPerCellMax: 2_500,
+  /** Node 26 aborts the process at 40,000 suspended guests; a quarter of that and less. */
+  suspendedCallsMax: 8_000,
+  /** KiB per suspended stack: V8 keeps about 4 MB of them for reuse, so 32 stay quick; 2,045 frames deep. */
+  suspendedStackKiB: 128,
+  /** How often the watchdog looks at each cell. */
+  watchdogMs: 10,
+  /** How often a cell looks for calls whose time is up while they wait. */
+  deadlineSweepMs: 20,
+  /** A cell that does not become ready, a server in reach, is broken; loading takes 50 ms, 500 under load. */
+  cellReadyMs: 15_000,
+  /** Reading, metering and compiling: 9 MB take 0.2 s; the limit is for what was made to be slow. */
+  admissionMs: 20_000,
+  /** Compiled modules kept although nothing runs them: a restart must not compile again. */
+  idleModulesMax: 64,
+  /** How often the engine tells its load: half of what a heartbeat needs. */
+  loadMs: 1_000,
+  /** Engine and cells answer commands within this, or are taken for broken. */
+  answerMs: 15_000,
+  /** Lines of a guest's output per second; more are counted and left out. */
+  logLinesPerSecond: 200,
+  logLineCharactersMax: 8_192,
+  /** One denial fact per second for one permission of one instance; the others are counted in the next. */
+  denialPeriodMs: 1_000,
 } as const;

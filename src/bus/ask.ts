@@ -31,7 +31,11 @@ export async function ask<Name extends SubjectName>(
   if (refusal.success) throw failureOf(refusal.data.error);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data as unknown as AnswerOf<Name>;
-  throw new Failure("VERSION_MISMATCH", `the answer to ${name} is not of its form: ${parsed.error.issues[0]?.message}`, {
-    fix: "Both ends must speak the same major version of the protocol; compare `wasmatrix --version` on both.",
-  });
+  throw new Failure(
+    "VERSION_MISMATCH",
+    `the answer to ${name} is not of its form: ${parsed.error.issues[0]?.message}`,
+    {
+      fix: "Both ends must speak the same major version of the protocol; compare `wasmatrix --version` on both.",
+    },
+  );
 }

@@ -167,7 +167,8 @@ async function closeClient(client: NatsClient, clock: Clock): Promise<void> {
   if (client.isClosed()) return;
   if (client.protocol.connected) await settledWithin(clock, busLimits.drainTimeoutMs, client.drain());
   await settledWithin(clock, busLimits.closeTimeoutMs, client.close());
-  client.protocol.transport.socket?.destroy();
+  // The client leaves alone a socket that is still connecting or waits for the server's greeting.
+  client.protocol.transport.discard();
 }
 
 /** The end is told once, whether it was asked for or not. */

@@ -25,7 +25,7 @@ export interface NatsOptions {
 export interface NatsClient extends NatsConnection {
   readonly protocol: {
     readonly connected: boolean;
-    readonly transport: { readonly socket?: Socket };
+    readonly transport: { readonly socket?: Socket; discard(): void };
     publish(subject: string, payload: Payload, options: PublishOptions): void;
   };
 }

@@ -7,14 +7,12 @@ import type { Clock } from "../clock.ts";
 import type { Bus, BusMessage, Subscription } from "./bus.ts";
 
 /** What a row's payload is once it is decoded and validated. */
-export type RequestOf<Name extends SubjectName> = (typeof subjects)[Name]["payload"] extends z.ZodType<infer Request>
-  ? Request
-  : never;
+export type RequestOf<Name extends SubjectName> =
+  (typeof subjects)[Name]["payload"] extends z.ZodType<infer Request> ? Request : never;
 
 /** What an answer to a row holds beside `ok`. */
-export type AnswerOf<Name extends SubjectName> = (typeof subjects)[Name]["reply"] extends z.ZodType<infer Reply>
-  ? Omit<Reply, "ok">
-  : never;
+export type AnswerOf<Name extends SubjectName> =
+  (typeof subjects)[Name]["reply"] extends z.ZodType<infer Reply> ? Omit<Reply, "ok"> : never;
 
 /**
  * Answers the requests of one row: decodes and validates first, and answers in the form it was asked in. What
@@ -25,7 +23,10 @@ export function serve<Name extends SubjectName>(
   clock: Clock,
   name: Name,
   parameters: SubjectParameters,
-  handler: (request: RequestOf<Name>, parameters: SubjectParameters) => AnswerOf<Name> | Promise<AnswerOf<Name>>,
+  handler: (
+    request: RequestOf<Name>,
+    parameters: SubjectParameters,
+  ) => AnswerOf<Name> | Promise<AnswerOf<Name>>,
   queue?: string,
 ): Subscription {
   const answer = async (message: BusMessage) => {

@@ -129,7 +129,8 @@ export function* allInstances(view: LatticeView): Generator<InstanceView> {
   for (const node of view.nodes.values()) yield* node.instances.values();
 }
 
-function outranks(one: InstanceView, other: InstanceView): boolean {
+/** Whether of two copies of one instance the first counts. */
+export function outranks(one: InstanceView, other: InstanceView): boolean {
   const lives = one.status !== "stopped";
   if (lives !== (other.status !== "stopped")) return lives;
   if (one.spec.incarnation !== other.spec.incarnation) return one.spec.incarnation > other.spec.incarnation;

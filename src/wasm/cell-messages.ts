@@ -1,4 +1,4 @@
-import type { BusOptions } from "../bus/nats-bus.ts";
+import type { NatsOptions } from "../bus/nats-client.ts";
 import type { ErrorBody } from "../protocol/errors.ts";
 import type { Assignment } from "../protocol/instance-spec.ts";
 import type { EngineEvent, GuestSpec } from "./engine.ts";
@@ -8,7 +8,7 @@ import type { GuestKind } from "./guests/guest.ts";
 export interface CellSettings {
   readonly lattice: string;
   readonly nodeId: string;
-  readonly bus: BusOptions;
+  readonly bus: NatsOptions;
   /** Shared with the watchdog; see marks.ts. */
   readonly marks: SharedArrayBuffer;
   readonly suspendedCallsMax: number;
@@ -20,6 +20,7 @@ export interface SharedModule {
   readonly key: string;
   readonly module: WebAssembly.Module;
   readonly guestKind: GuestKind;
+  readonly maySuspend: boolean;
 }
 
 /** A request to a cell; `id` comes back with its answer. */

@@ -1,4 +1,4 @@
-import type { BusOptions } from "../bus/nats-bus.ts";
+import type { NatsOptions } from "../bus/nats-client.ts";
 import type { ErrorBody } from "../protocol/errors.ts";
 import type { Assignment, InstanceLimits } from "../protocol/instance-spec.ts";
 import type { EngineEvent, GuestSpec } from "./engine.ts";
@@ -7,7 +7,7 @@ import type { EngineEvent, GuestSpec } from "./engine.ts";
 export interface EngineSettings {
   readonly lattice: string;
   readonly nodeId: string;
-  readonly bus: BusOptions;
+  readonly bus: NatsOptions;
   readonly cells: number;
 }
 

@@ -357,6 +357,11 @@ export function busContract(name: string, start: () => Promise<BusUnderTest>): v
       );
       const outcomes = Promise.allSettled(pending);
       const closing = bus.close();
+      const tooLate = bus.request("silent", bytes("x"), { timeoutMs: 20_000 });
+      await expect(tooLate).rejects.toMatchObject({
+        code: "COMMUNICATION_FAILURE",
+        details: { safeToRepeat: true },
+      });
       for (const outcome of await outcomes) {
         expect(outcome).toMatchObject({
           status: "rejected",

@@ -124,6 +124,8 @@ test("a bus whose user is taken away says so, and comes back with new credential
   // Twice is when the client would give up for good if it were let.
   await vi.waitFor(() => expect(refusals()).toBeGreaterThan(2), { timeout: 10_000 });
   expect(bus.connected).toBe(false);
+  // Each try gets as far as a greeting, and the client calls its end another disconnect.
+  expect(statuses.filter(({ type }) => type === "disconnected")).toHaveLength(1);
   writeFileSync(roles.credsFile("node"), roles.seed("other"));
   await vi.waitFor(() => expect(statuses.at(-1)?.type).toBe("reconnected"), { timeout: 10_000 });
   await bus.flush();

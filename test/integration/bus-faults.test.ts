@@ -1,7 +1,9 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import type { Bus, BusStatus } from "../../src/bus/bus.ts";
 import { connectNats } from "../../src/bus/nats-bus.ts";
 import { busLimits } from "../../src/limits.ts";
@@ -150,4 +152,17 @@ test("close() ends in time while the bus is trying to reconnect", async () => {
   await bus.close();
   expect(performance.now() - startedAt).toBeLessThan(busLimits.closeTimeoutMs + 500);
   expect(types()).toEqual(["connected", "disconnected", "closed"]);
+});
+
+test("close() leaves no socket behind that waits for the greeting of a server", async () => {
+  await using server = await startNatsServer();
+  const { bus } = await connect(server.url);
+  await server.kill();
+  const mute = createServer((socket) => socket.resume());
+  onTestFinished(() => void mute.close());
+  mute.listen(server.port, "127.0.0.1");
+  const [socket] = (await once(mute, "connection")) as [Socket];
+  const gone = once(socket, "close");
+  await bus.close();
+  await gone;
 });

@@ -1,0 +1,24 @@
+import type { Bus } from "../../src/bus/bus.ts";
+import type { Clock } from "../../src/clock.ts";
+import type { LatticeView } from "../../src/lattice/view.ts";
+import type { Log } from "../../src/log.ts";
+import type { ViewStatus } from "../../src/protocol/reply.ts";
+import type { Presence } from "./presence.ts";
+import type { RecentFacts } from "./recent-facts.ts";
+import type { RepeatedCommands } from "./repeated-commands.ts";
+
+/** What every command handler has before it: the view, and the ways to act on it. */
+export interface Desk {
+  readonly lattice: string;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly view: LatticeView;
+  readonly presence: Presence;
+  readonly facts: RecentFacts;
+  readonly commands: RepeatedCommands;
+  /** Instance ids of starts in progress, which the view does not know yet, with their names. */
+  readonly reserved: Map<string, string | undefined>;
+  /** How far the view can be trusted now. */
+  viewStatus(): ViewStatus;
+}

@@ -1,0 +1,57 @@
+import { createHash } from "node:crypto";
+import { controlPlaneLimits } from "../../src/limits.ts";
+import { encode } from "../../src/protocol/codec.ts";
+import { Failure } from "../../src/protocol/errors.ts";
+
+/** Remembers answers, so that a repeated command has no second effect. */
+export interface RepeatedCommands {
+  /**
+   * The answer to a command: the first one where this `commandId` was seen before, also while that is in progress,
+   * and also when it was a refusal. Without a `commandId` the command is simply carried out. INVALID_REQUEST when the
+   * same `commandId` comes with another content.
+   */
+  once<Answer>(request: { commandId?: string | undefined }, verb: string, carryOut: () => Promise<Answer>): Promise<Answer>;
+  /** Resolves when no command is in progress. */
+  idle(): Promise<void>;
+}
+
+interface Remembered {
+  readonly content: string;
+  readonly answer: Promise<unknown>;
+}
+
+/** Keeps the latest answers; the oldest goes first. */
+export function createRepeatedCommands(capacity: number = controlPlaneLimits.answersMax): RepeatedCommands {
+  const answers = new Map<string, Remembered>();
+  const inProgress = new Set<Promise<unknown>>();
+
+  function track<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    inProgress.add(answer);
+    const end = () => inProgress.delete(answer);
+    answer.then(end, end);
+    return answer;
+  }
+
+  return {
+    async once<Answer>({ ...request }: { commandId?: string | undefined }, verb: string, carryOut: () => Promise<Answer>) {
+      const { commandId } = request;
+      if (commandId === undefined) return track(carryOut());
+      const content = createHash("sha256").update(verb).update(encode(request, "msgpack")).digest("base64");
+      const before = answers.get(commandId);
+      if (before !== undefined) {
+        if (before.content === content) return before.answer as Promise<Answer>;
+        throw new Failure("INVALID_REQUEST", `commandId ${commandId} was used before, for another command`, {
+          fix: "Give each command a commandId of its own; repeat one only to repeat the same command.",
+          details: { field: "commandId" },
+        });
+      }
+      const answer = track(carryOut());
+      answers.set(commandId, { content, answer });
+      if (answers.size > capacity) answers.delete(answers.keys().next().value as string);
+      return answer;
+    },
+    async idle() {
+      while (inProgress.size > 0) await Promise.allSettled(inProgress);
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import type { Clock } from "../../src/clock.ts";
+import { gapsOf, type LatticeView } from "../../src/lattice/view.ts";
+import { controlPlaneLimits } from "../../src/limits.ts";
+import type { Presence } from "./presence.ts";
+
+/**
+ * Calls `onSettled` once every node is complete, every node that was known before has been heard again, and for a
+ * settle time no node and no life of one was new. Returns how to end the watch.
+ */
+export function watchSettling(
+  world: { view: LatticeView; presence: Presence; clock: Clock },
+  onSettled: () => void,
+): () => void {
+  const { view, presence, clock } = world;
+  const beganAt = clock.now();
+  let seen = "";
+  let quietSince = beganAt;
+  let timer = clock.setTimeout(look, controlPlaneLimits.settleLookMs);
+
+  function look(): void {
+    const now = clock.now();
+    const present = [...view.nodes.values()].filter(({ nodeId }) => presence.statusOf(nodeId) !== "lost");
+    const shape = present.map(({ nodeId, epoch, knowledge }) => `${nodeId} ${epoch} ${knowledge}`).join();
+    const allHeard = present.every((node) => node.status === "left" || node.lastHeardAt >= beganAt);
+    if (shape !== seen || !allHeard || gapsOf(view).length > 0 || view.replays.size > 0) {
+      seen = shape;
+      quietSince = now;
+    } else if (now - quietSince >= controlPlaneLimits.settleMs) return onSettled();
+    timer = clock.setTimeout(look, controlPlaneLimits.settleLookMs);
+  }
+
+  return () => clock.clearTimeout(timer);
+}

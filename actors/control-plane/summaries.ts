@@ -1,0 +1,93 @@
+import { allInstances, type InstanceView, type NodeView, outranks, type ProviderView } from "../../src/lattice/view.ts";
+import type { NodeSummary, ProviderSummary } from "../../src/protocol/commands.ts";
+import type { InstanceDetail, InstanceStatus, InstanceSummary } from "../../src/protocol/instance-spec.ts";
+import type { Desk } from "./desk.ts";
+
+/** Whether the node cannot be asked: silent for long, or gone by its own word. */
+export function isOutOfReach({ view, presence }: Desk, nodeId: string): boolean {
+  return view.nodes.get(nodeId)?.status === "left" || presence.statusOf(nodeId) === "lost";
+}
+
+/** An instance's status as it can be told: nothing lives that is known of a node out of reach. */
+export function statusOf(desk: Desk, instance: InstanceView): InstanceStatus {
+  if (instance.status === "stopped" || !isOutOfReach(desk, instance.nodeId)) return instance.status;
+  return "unreachable";
+}
+
+/** Each instance once: of several copies the one that counts. In the order of their ids. */
+export function instancesOf(desk: Desk): InstanceView[] {
+  const best = new Map<string, InstanceView>();
+  for (const instance of allInstances(desk.view)) {
+    const other = best.get(instance.spec.instanceId);
+    if (other === undefined || outranks(instance, other)) best.set(instance.spec.instanceId, instance);
+  }
+  return [...best.values()].toSorted(byId);
+}
+
+export function summarizeInstance(desk: Desk, instance: InstanceView): InstanceSummary {
+  const { instanceId, name, moduleHash, createdAt, incarnation } = instance.spec;
+  return {
+    instanceId,
+    nodeId: instance.nodeId,
+    ...(name === undefined ? {} : { name }),
+    moduleHash,
+    createdAt,
+    status: statusOf(desk, instance),
+    incarnation,
+    restarts: instance.restarts,
+    since: instance.since,
+  };
+}
+
+export function describeInstance(desk: Desk, instance: InstanceView): InstanceDetail {
+  const { restartPolicy, limits, config } = instance.spec;
+  const summary = summarizeInstance(desk, instance);
+  const reason =
+    summary.status === "unreachable"
+      ? `node ${instance.nodeId} is not heard of any more; its last word was ${instance.status}`
+      : instance.reason;
+  return {
+    ...summary,
+    restartPolicy,
+    capabilities: [...instance.assignments.values()],
+    limits,
+    config,
+    ...(instance.lastCrash === undefined ? {} : { lastCrash: instance.lastCrash }),
+    ...(reason === undefined || reason === "" ? {} : { reason }),
+  };
+}
+
+export function summarizeNode(desk: Desk, node: NodeView): NodeSummary {
+  const presence = desk.presence.statusOf(node.nodeId);
+  const living = [...node.instances.values()].filter((instance) => instance.status !== "stopped").length;
+  return {
+    nodeId: node.nodeId,
+    epoch: node.epoch,
+    status: node.status === "left" || presence === "alive" ? node.status : presence,
+    complete: node.knowledge === "complete",
+    labels: node.joined?.labels ?? {},
+    guestKinds: node.joined?.guestKinds ?? [],
+    instances: living,
+    instancesMax: node.joined?.instancesMax ?? 0,
+    ...(node.load?.rssBytes === undefined ? {} : { rssBytes: node.load.rssBytes }),
+    productVersion: node.joined?.productVersion ?? "",
+    hostname: node.joined?.hostname ?? "",
+    startedAt: new Date(node.epoch).toISOString(),
+    lastHeardAt: new Date(node.lastHeardAt).toISOString(),
+  };
+}
+
+export function summarizeProvider(desk: Desk, provider: ProviderView): ProviderSummary {
+  const unreachable = provider.status !== "stopped" && isOutOfReach(desk, provider.nodeId);
+  return {
+    ...provider.info,
+    nodeId: provider.nodeId,
+    status: unreachable ? "unreachable" : provider.status,
+    since: provider.since,
+    ...(provider.reason === undefined ? {} : { reason: provider.reason }),
+  };
+}
+
+function byId(one: InstanceView, other: InstanceView): number {
+  return one.spec.instanceId < other.spec.instanceId ? -1 : 1;
+}

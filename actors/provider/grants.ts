@@ -1,0 +1,113 @@
+import { ask } from "../../src/bus/ask.ts";
+import type { Bus } from "../../src/bus/bus.ts";
+import type { Clock } from "../../src/clock.ts";
+import { providerLimits } from "../../src/limits.ts";
+import type { CapabilityCall } from "../../src/protocol/calls.ts";
+import { Failure } from "../../src/protocol/errors.ts";
+import type { Assignment } from "../../src/protocol/instance-spec.ts";
+import { operationPermissions } from "../../src/protocol/permissions.ts";
+import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
+
+/** A grant that covers a call, and whose it is. */
+export interface Grant {
+  /** The name that instances share, or the instance id. */
+  readonly name: string;
+  readonly assignment: Assignment;
+}
+
+/** What is known of one instance's grants. */
+interface Known {
+  readonly name: string | undefined;
+  readonly incarnation: number;
+  readonly grants: readonly Assignment[];
+}
+
+/** What a provider knows of the rights of those who call it. */
+export interface Grants {
+  /** The grant that covers the call by what the facts said, or undefined. */
+  find(callingNode: string, operation: string, call: CapabilityCall): Grant | undefined;
+  /** Asks the calling node first: a call may overtake the fact of its grant. PERMISSION_DENIED without one. */
+  findOrAsk(callingNode: string, operation: string, call: CapabilityCall): Promise<Grant>;
+  end(): void;
+}
+
+/** The grants of a provider, learned from facts and, where those are late, from the calling node itself. */
+export function createGrants(world: {
+  lattice: string;
+  provider: string;
+  providerType: string;
+  bus: Bus;
+  clock: Clock;
+  watch: LatticeWatch;
+}): Grants {
+  const { lattice, provider, providerType, bus, clock, watch } = world;
+  const asked = new Map<string, Known & { until: number }>();
+  const questions = new Map<string, Promise<Known>>();
+
+  // What a fact says of an instance is newer than what its node once answered.
+  const forget = watch.onFact((fact) => {
+    const { instanceId } = fact.data as { instanceId?: string };
+    if (instanceId !== undefined && asked.size > 0) asked.delete(`${fact.node} ${instanceId}`);
+  });
+
+  function told(callingNode: string, instanceId: string): Known | undefined {
+    const key = `${callingNode} ${instanceId}`;
+    const answer = asked.get(key);
+    if (answer !== undefined && answer.until > clock.now()) return answer;
+    asked.delete(key);
+    const instance = watch.view.nodes.get(callingNode)?.instances.get(instanceId);
+    if (instance === undefined || instance.status === "stopped") return undefined;
+    const { name, incarnation } = instance.spec;
+    return { name, incarnation, grants: [...instance.assignments.values()] };
+  }
+
+  function covers(known: Known | undefined, operation: string, call: CapabilityCall): Grant | undefined {
+    if (known === undefined || known.incarnation !== call.incarnation) return undefined;
+    const assignment = known.grants.find((grant) => grant.capabilityId === call.capabilityId);
+    if (assignment === undefined || assignment.providerType !== providerType) return undefined;
+    if ((assignment.provider ?? assignment.providerType) !== provider) return undefined;
+    const permission = operationPermissions.get(providerType)?.get(operation);
+    if (permission === undefined || !assignment.permissions.includes(permission)) return undefined;
+    return { name: known.name ?? call.instanceId, assignment };
+  }
+
+  function askNode(callingNode: string, instanceId: string): Promise<Known> {
+    const key = `${callingNode} ${instanceId}`;
+    const underWay = questions.get(key);
+    if (underWay !== undefined) return underWay;
+    if (questions.size >= providerLimits.questionsMax) {
+      throw new Failure("RESOURCE_EXHAUSTED", "too many calls whose grants are unknown wait already", { retry: "later" });
+    }
+    const timeoutMs = providerLimits.assignmentQueryMs;
+    const question = ask(bus, "node.capability.list", { lattice, node: callingNode }, { instanceId }, { timeoutMs })
+      .then(({ name, incarnation, capabilities }) => {
+        const known = { name, incarnation, grants: capabilities };
+        if (asked.size >= providerLimits.askedGrantsMax) asked.clear();
+        asked.set(key, { ...known, until: clock.now() + providerLimits.askedGrantMs });
+        return known;
+      })
+      .finally(() => questions.delete(key));
+    questions.set(key, question);
+    return question;
+  }
+
+  return {
+    find: (callingNode, operation, call) => covers(told(callingNode, call.instanceId), operation, call),
+    async findOrAsk(callingNode, operation, call) {
+      let why = `no grant of instance ${call.instanceId} on node ${callingNode} covers it`;
+      try {
+        const grant = covers(await askNode(callingNode, call.instanceId), operation, call);
+        if (grant !== undefined) return grant;
+      } catch (error) {
+        if (error instanceof Failure && error.code === "RESOURCE_EXHAUSTED") throw error;
+        why = `node ${callingNode} does not vouch for instance ${call.instanceId}`;
+      }
+      const permission = operationPermissions.get(providerType)?.get(operation);
+      throw new Failure("PERMISSION_DENIED", `${call.capabilityId}.${operation} on provider ${provider}: ${why}`, {
+        fix: `wasmatrix assign ${call.instanceId} ${call.capabilityId}=${permission ?? `${providerType}:…`}`,
+        details: { capabilityId: call.capabilityId, provider, operation, ...(permission === undefined ? {} : { permission }) },
+      });
+    },
+    end: forget,
+  };
+}

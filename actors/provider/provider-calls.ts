@@ -1,0 +1,107 @@
+import type { Bus, BusMessage } from "../../src/bus/bus.ts";
+import { respondFailure } from "../../src/bus/guest-answers.ts";
+import type { Capability } from "../../src/capabilities/capability.ts";
+import type { Clock } from "../../src/clock.ts";
+import type { Log } from "../../src/log.ts";
+import { filterFor, parametersOf } from "../../src/protocol/addresses.ts";
+import type { CapabilityCall } from "../../src/protocol/calls.ts";
+import { decode } from "../../src/protocol/codec.ts";
+import { Failure } from "../../src/protocol/errors.ts";
+import { isId } from "../../src/protocol/ids.ts";
+import { operationPermissions } from "../../src/protocol/permissions.ts";
+import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
+import { createGrants, type Grant } from "./grants.ts";
+import type { OpenProvider } from "./provider-machine.ts";
+
+/** What a provider's bus side needs. */
+export interface ProviderCallsOptions {
+  lattice: string;
+  /** Its name on the lattice, and the queue group of all that serve it. */
+  provider: string;
+  capability: Capability;
+  bus: Bus;
+  clock: Clock;
+  log: Log;
+  watch: LatticeWatch;
+  /** The server refused its subscription: nobody can call it. */
+  onBroken: (reason: string) => void;
+}
+
+/**
+ * Serves the capability calls of one provider: checks, at every call, that the instance lives on the node that
+ * the subject names and has a grant for this provider that covers the operation, then asks the capability.
+ */
+export function openProviderCalls(options: ProviderCallsOptions): OpenProvider {
+  const { lattice, provider, capability, bus, clock, log, watch, onBroken } = options;
+  const { providerType } = capability;
+  const grants = createGrants({ lattice, provider, providerType, bus, clock, watch });
+  const filter = filterFor("cap", { lattice, provider });
+  const inProgress = new Set<Promise<void>>();
+  let stopping: Promise<void> | undefined;
+
+  function hear(message: BusMessage): void {
+    const answering = answer(message).finally(() => inProgress.delete(answering));
+    inProgress.add(answering);
+  }
+
+  async function answer(message: BusMessage): Promise<void> {
+    try {
+      const { callingNode = "", operation = "" } = parametersOf("cap", message.subject);
+      const call = readCall(message.data);
+      if (operationPermissions.get(providerType)?.has(operation) !== true) throw unknownOperation(providerType, operation);
+      const grant = grants.find(callingNode, operation, call) ?? (await grants.findOrAsk(callingNode, operation, call));
+      message.respond(await perform(call, grant, operation));
+    } catch (error) {
+      if (!(error instanceof Failure)) log.error({ provider, error: String(error) }, "a capability call ran into a bug");
+      refuse(message, error);
+    }
+  }
+
+  function perform(call: CapabilityCall, { name, assignment }: Grant, operation: string): Promise<Uint8Array> {
+    const scope = { lattice, instanceId: call.instanceId, name, config: assignment.config };
+    return capability.call(scope, operation, call.payload);
+  }
+
+  function refuse(message: BusMessage, error: unknown): void {
+    try {
+      respondFailure(message, error, clock.now());
+    } catch (reason) {
+      log.warn({ provider, reason: String(reason) }, "a capability call could not be answered");
+    }
+  }
+
+  async function stop(): Promise<void> {
+    forgetStatus();
+    await subscription.drain();
+    await Promise.all(inProgress);
+    grants.end();
+  }
+
+  const forgetStatus = bus.onStatus((status) => {
+    if (status.type === "refused" && status.operation === "subscribe" && status.subject === filter)
+      onBroken(`the bus refuses to deliver calls on ${filter}: its credentials are not those of this provider`);
+  });
+  const subscription = bus.subscribe(filter, hear, { queue: provider });
+  return {
+    stop() {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
+
+/** The call in a message, checked by hand: a schema would cost more than the whole operation. */
+function readCall(data: Uint8Array): CapabilityCall {
+  const value = decode(data).value as Partial<Record<keyof CapabilityCall, unknown>>;
+  const { instanceId, incarnation, capabilityId, payload } = value;
+  if (isId(instanceId) && Number.isSafeInteger(incarnation) && isId(capabilityId) && payload instanceof Uint8Array)
+    return { instanceId, incarnation: incarnation as number, capabilityId, payload };
+  throw new Failure("INVALID_REQUEST", "a capability call has an instanceId, an incarnation, a capabilityId and a payload of bytes", {
+    fix: "Send a MessagePack map with these four fields.",
+  });
+}
+
+function unknownOperation(providerType: string, operation: string): Failure {
+  const known = [...(operationPermissions.get(providerType)?.keys() ?? [])].join(", ");
+  return new Failure("INVALID_REQUEST", `${providerType} has no operation ${operation}`, { fix: `There are: ${known}.` });
+}

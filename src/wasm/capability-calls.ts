@@ -1,0 +1,59 @@
+import { failureInAnswer } from "../bus/guest-answers.ts";
+import type { Bus } from "../bus/bus.ts";
+import { subjectFor } from "../protocol/addresses.ts";
+import { type CapabilityCall } from "../protocol/calls.ts";
+import { encode } from "../protocol/codec.ts";
+import { Failure } from "../protocol/errors.ts";
+
+/** A guest's own start configuration, asked for through waPC: no provider and no permission is involved. */
+export const configType = "config";
+
+/** Answers `config.get` with the value of the key that is the payload. */
+export function readConfig(
+  config: Readonly<Record<string, string>>,
+  operation: string,
+  payload: Uint8Array,
+): Uint8Array {
+  const key = new TextDecoder().decode(payload);
+  if (operation !== "get" || !Object.hasOwn(config, key)) {
+    throw new Failure("INVALID_REQUEST", `there is no configuration for ${operation} ${key.slice(0, 64)}`, {
+      fix: `Give it at the start: --config ${key.slice(0, 64)}=…`,
+    });
+  }
+  return new TextEncoder().encode(config[key]);
+}
+
+/** Where a capability call goes and for whom it is. */
+export interface CapabilityRoute {
+  readonly lattice: string;
+  readonly nodeId: string;
+  readonly provider: string;
+  readonly operation: string;
+  readonly timeoutMs: number;
+  /** Correlation and trace of the call that the guest is in, passed on. */
+  readonly headers: Record<string, string> | undefined;
+}
+
+/**
+ * Asks a provider over the bus and resolves with its answer's bytes. Rejects with the provider's failure, with
+ * PROVIDER_UNAVAILABLE at once when nobody listens, or TIMEOUT.
+ */
+export async function callProvider(bus: Bus, route: CapabilityRoute, call: CapabilityCall): Promise<Uint8Array> {
+  const { lattice, nodeId: callingNode, provider, operation, timeoutMs, headers } = route;
+  const subject = subjectFor("cap", { lattice, provider, callingNode, operation });
+  try {
+    const options = headers === undefined ? { timeoutMs } : { timeoutMs, headers };
+    const answer = await bus.request(subject, encode(call, "msgpack"), options);
+    const failure = failureInAnswer(answer);
+    if (failure !== undefined) throw failure;
+    return answer.data;
+  } catch (error) {
+    if (error instanceof Failure && error.details?.["noResponders"] === true) {
+      throw new Failure("PROVIDER_UNAVAILABLE", `no provider "${provider}" answers`, {
+        fix: `Start one: wasmatrix provider ${provider}`,
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,120 @@
+import { parentPort, workerData } from "node:worker_threads";
+import type { Bus } from "../bus/bus.ts";
+import { connectNats } from "../bus/nats-bus.ts";
+import { systemClock } from "../clock.ts";
+import { engineLimits } from "../limits.ts";
+import { errorBody, Failure } from "../protocol/errors.ts";
+import type { CellSettings, FromCell, SharedModule, ToCell } from "./cell-messages.ts";
+import { createDenials } from "./denials.ts";
+import { linkErrors } from "./guests/load-guest.ts";
+import { createMarks } from "./marks.ts";
+import { type CellParts, createResident, type Resident } from "./resident.ts";
+import { createRunQueue } from "./run-queue.ts";
+
+// The entry point of a cell: a thread that holds many instances and answers their calls on its own connection.
+
+const port = parentPort;
+if (port === null) throw new Error("a cell runs as a worker thread");
+const settings = workerData as CellSettings;
+const clock = systemClock;
+const tell = (message: FromCell) => port.postMessage(message);
+
+const bus = await connectNats(settings.bus);
+const residents = new Map<string, Resident>();
+const modules = new Map<string, SharedModule>();
+const marks = createMarks(settings.marks);
+const suspended = new Set<Resident>();
+
+const parts: CellParts = {
+  lattice: settings.lattice,
+  nodeId: settings.nodeId,
+  bus,
+  clock,
+  marks,
+  runQueue: createRunQueue(marks),
+  suspended,
+  suspendedCallsMax: settings.suspendedCallsMax,
+  denied: createDenials(clock, (event) => tell({ type: "event", event })),
+  crashed(instanceId, crash) {
+    residents.delete(instanceId);
+    tell({ type: "event", event: { type: "instance.crashed", instanceId, crash } });
+  },
+};
+
+const flushed = oneFlushAtATime(bus);
+
+const sweep = () => {
+  if (suspended.size > 0) {
+    const nowMs = clock.now();
+    for (const resident of suspended) resident.checkDeadline(nowMs);
+  }
+  clock.setTimeout(sweep, engineLimits.deadlineSweepMs);
+};
+sweep();
+
+port.on("message", (message: ToCell) => {
+  switch (message.type) {
+    case "module":
+      modules.set(message.shared.key, message.shared);
+      return;
+    case "drop-module":
+      modules.delete(message.key);
+      return;
+    case "start":
+      return answerWith(message.id, () => start(message));
+    case "stop":
+      return answerWith(message.id, () => stop(message.instanceId));
+    case "grant":
+      return answerWith(message.id, () => residents.get(message.instanceId)?.grant(message.capabilities));
+    case "close":
+      return answerWith(message.id, close);
+  }
+});
+
+tell({ type: "ready" });
+
+async function start({ slot, moduleKey, spec }: Extract<ToCell, { type: "start" }>): Promise<void> {
+  const shared = modules.get(moduleKey);
+  if (shared === undefined) throw new Error(`module ${moduleKey} was not sent to this cell`);
+  const problems = linkErrors(shared.module, shared.guestKind);
+  if (problems.length > 0) {
+    throw new Failure("INVALID_MODULE", problems.join("; "), { fix: "Build the guest against what its kind offers." });
+  }
+  residents.set(spec.instanceId, createResident(parts, slot, spec, shared));
+  await flushed();
+}
+
+async function stop(instanceId: string): Promise<void> {
+  const resident = residents.get(instanceId);
+  if (resident === undefined) return;
+  await resident.stop();
+  // It may have been started again meanwhile, and that one is another.
+  if (residents.get(instanceId) === resident) residents.delete(instanceId);
+}
+
+async function close(): Promise<void> {
+  await Promise.all([...residents.keys()].map(stop));
+  await bus.close();
+}
+
+function answerWith(id: number, work: () => unknown): void {
+  Promise.try(work).then(
+    () => tell({ type: "done", id }),
+    (error: unknown) =>
+      tell({ type: "refused", id, error: errorBody(error, new Date(clock.now()).toISOString()) }),
+  );
+}
+
+/** Those who ask in one turn of the event loop share one round trip to the server. */
+function oneFlushAtATime(on: Bus): () => Promise<void> {
+  let shared: Promise<void> | undefined;
+  return () => {
+    shared ??= new Promise<void>((resolve, reject) => {
+      setImmediate(() => {
+        shared = undefined;
+        on.flush().then(resolve, reject);
+      });
+    });
+    return shared;
+  };
+}

@@ -1,0 +1,104 @@
+import { Worker } from "node:worker_threads";
+import type { Clock } from "../clock.ts";
+import { engineLimits } from "../limits.ts";
+import { Failure, failureOf } from "../protocol/errors.ts";
+import type { InstanceLimits } from "../protocol/instance-spec.ts";
+import type { AdmissionAnswer, AdmissionRequest } from "./admission-worker.ts";
+import type { SharedModule } from "./cell-messages.ts";
+
+/** A module on the shelf. */
+export interface ShelvedModule {
+  readonly shared: SharedModule;
+  readonly sizeBytes: number;
+}
+
+/** The compiled modules of an engine, each compiled once for each memory limit. */
+export interface ModuleShelf {
+  get(digest: string, moduleFile: string, limits: InstanceLimits): Promise<ShelvedModule>;
+  /** One more instance runs it. */
+  hold(key: string): void;
+  /** One instance less; a module that nobody runs stays for a while, and goes when there are too many. */
+  release(key: string): void;
+}
+
+/** An empty shelf; `onDrop` tells that a module is no longer kept. */
+export function createModuleShelf(clock: Clock, onDrop: (key: string) => void): ModuleShelf {
+  const modules = new Map<string, Promise<ShelvedModule>>();
+  const holders = new Map<string, number>();
+  const admit = createAdmission(clock);
+
+  /** The idle ones that were used longest ago go first: a Map keeps the order in which they were last fetched. */
+  const dropIdle = () => {
+    const idle = [...modules.keys()].filter((key) => !holders.has(key));
+    for (const key of idle.slice(0, Math.max(0, idle.length - engineLimits.idleModulesMax))) {
+      modules.delete(key);
+      onDrop(key);
+    }
+  };
+
+  return {
+    get(digest, moduleFile, { memoryBytes }) {
+      const key = `${digest} ${memoryBytes}`;
+      const shelved = modules.get(key) ?? admit(key, moduleFile, memoryBytes);
+      modules.delete(key);
+      modules.set(key, shelved);
+      shelved.then(dropIdle, () => {
+        if (modules.get(key) === shelved) modules.delete(key);
+      });
+      return shelved;
+    },
+    hold(key) {
+      holders.set(key, (holders.get(key) ?? 0) + 1);
+    },
+    release(key) {
+      const left = (holders.get(key) ?? 0) - 1;
+      if (left > 0) holders.set(key, left);
+      else holders.delete(key);
+      dropIdle();
+    },
+  };
+}
+
+/** One admission thread at a time; it is replaced when it does not come to an end. */
+function createAdmission(clock: Clock) {
+  let worker: Worker | undefined;
+  let lastId = 0;
+  const pending = new Map<number, { resolve: (module: ShelvedModule) => void; reject: (error: Failure) => void }>();
+
+  const endAll = (message: string) => {
+    worker = undefined;
+    for (const { reject } of pending.values()) {
+      reject(new Failure("INVALID_MODULE", message, { fix: "Split the module, or build it with less optimisation." }));
+    }
+    pending.clear();
+  };
+
+  const started = () => {
+    const fresh = new Worker(new URL("./admission-worker.ts", import.meta.url));
+    fresh.on("message", (answer: AdmissionAnswer) => {
+      const waiting = pending.get(answer.id);
+      pending.delete(answer.id);
+      if ("error" in answer) waiting?.reject(failureOf(answer.error));
+      else waiting?.resolve({ shared: answer.shared, sizeBytes: answer.sizeBytes });
+    });
+    fresh.on("error", (error: Error) => {
+      if (worker === fresh) endAll(`reading the module ended its thread: ${error.message}`);
+    });
+    return fresh;
+  };
+
+  return (key: string, moduleFile: string, memoryBytesMax: number): Promise<ShelvedModule> => {
+    worker ??= started();
+    const { promise, resolve, reject } = Promise.withResolvers<ShelvedModule>();
+    lastId += 1;
+    pending.set(lastId, { resolve, reject });
+    const request: AdmissionRequest = { id: lastId, key, moduleFile, memoryBytesMax };
+    worker.postMessage(request);
+    const busy = worker;
+    const timer = clock.setTimeout(() => {
+      void busy.terminate();
+      if (worker === busy) endAll(`reading the module took longer than ${engineLimits.admissionMs} ms`);
+    }, engineLimits.admissionMs);
+    return promise.finally(() => clock.clearTimeout(timer));
+  };
+}

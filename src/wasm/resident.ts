@@ -1,0 +1,272 @@
+import type { Bus, BusMessage, Subscription } from "../bus/bus.ts";
+import { respondFailure } from "../bus/guest-answers.ts";
+import type { Clock } from "../clock.ts";
+import { filterFor, subjectFor } from "../protocol/addresses.ts";
+import { headers } from "../protocol/calls.ts";
+import { encode } from "../protocol/codec.ts";
+import { Failure } from "../protocol/errors.ts";
+import type { Assignment, Crash } from "../protocol/instance-spec.ts";
+import { callProvider, configType, readConfig } from "./capability-calls.ts";
+import type { SharedModule } from "./cell-messages.ts";
+import type { EngineEvent, GuestSpec } from "./engine.ts";
+import { createGrants } from "./grants.ts";
+import { createGuestLog } from "./guest-log.ts";
+import type { Guest, GuestEnd, GuestHost } from "./guests/guest.ts";
+import { guestEnd } from "./guests/guest-faults.ts";
+import { loadGuest } from "./guests/load-guest.ts";
+import type { Marks } from "./marks.ts";
+import type { RunQueue } from "./run-queue.ts";
+
+/** What the residents of one cell share. */
+export interface CellParts {
+  readonly lattice: string;
+  readonly nodeId: string;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly marks: Marks;
+  readonly runQueue: RunQueue;
+  /** Calls in progress that wait for something; bounded for the whole cell. */
+  readonly suspended: Set<Resident>;
+  readonly suspendedCallsMax: number;
+  readonly denied: (event: Omit<Extract<EngineEvent, { type: "capability.denied" }>, "count">) => void;
+  readonly crashed: (instanceId: string, crash: Crash) => void;
+}
+
+/** One instance in a cell. */
+export interface Resident {
+  readonly slot: number;
+  grant(assignments: readonly Assignment[]): void;
+  /** Takes no more calls; resolves when those that came are answered. */
+  stop(): Promise<void>;
+  /** Ends the call in progress when its time is up. */
+  checkDeadline(nowMs: number): void;
+}
+
+/** Ends a guest that comes back after its call was given up. Not a `Failure`: no guest may handle it. */
+class Abandoned extends Error {
+  override readonly name = "Abandoned";
+}
+
+/**
+ * Makes an instance callable. Its guest is made at the first call, works on one message at a time, and is thrown
+ * away when it ends; nothing of it is kept.
+ */
+export function createResident(parts: CellParts, slot: number, spec: GuestSpec, shared: SharedModule): Resident {
+  const { bus, clock, marks, runQueue, lattice, nodeId } = parts;
+  const { instanceId, name, limits } = spec;
+  const mailbox: BusMessage[] = [];
+  const subscriptions: Subscription[] = [];
+  const label = name ?? instanceId;
+  let grants = createGrants(label, spec.capabilities);
+  let guest: Guest | undefined;
+  /** The call whose guest may be suspended; undefined between calls, and where the module cannot suspend. */
+  let inProgress: { message: BusMessage; operation: string; untilMs: number } | undefined;
+  let stopping: (() => void) | undefined;
+  let gone = false;
+
+  const log = createGuestLog(
+    clock,
+    { lattice, node: nodeId, instanceId, ...(name === undefined ? {} : { name }) },
+    (line) => {
+      if (bus.connected) bus.publish(subjectFor("log", { lattice, node: nodeId, instance: instanceId }), encode(line, "json"));
+    },
+  );
+
+  /** A host for one life of the guest: what it asks after its end is refused by throwing. */
+  const hostFor = (isCurrent: () => boolean): GuestHost => {
+    /** Every way by which a guest is suspended and goes on. */
+    const suspend = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+      runQueue.rested(slot);
+      try {
+        return await work();
+      } finally {
+        await runQueue.turn(slot);
+        if (!isCurrent()) throw new Abandoned("the call was given up while it waited");
+      }
+    };
+    return {
+      instanceId,
+      config: spec.config,
+      now: () => clock.now(),
+      log: (stream, text) => log.write(stream, text),
+      sleep: (ms) => suspend(() => new Promise((resolve) => void clock.setTimeout(resolve, ms))),
+      callCapability: (capabilityId, providerType, operation, payload) =>
+        suspend(async () => {
+          if (providerType === configType) return readConfig(spec.config, operation, payload);
+          const call = { instanceId, incarnation: spec.incarnation, capabilityId, payload };
+          return callProvider(bus, routeFor(capabilityId, providerType, operation), call);
+        }),
+    };
+  };
+
+  const routeFor = (capabilityId: string, providerType: string, operation: string) => {
+    try {
+      const provider = grants.check(capabilityId, providerType, operation);
+      const timeoutMs = (inProgress?.untilMs ?? clock.now() + limits.timeoutMs) - clock.now();
+      return { lattice, nodeId, provider, operation, timeoutMs, headers: passedOn(inProgress?.message) };
+    } catch (error) {
+      if (error instanceof Failure && error.code === "PERMISSION_DENIED") {
+        const permission = String(error.details?.["permission"]);
+        parts.denied({ type: "capability.denied", instanceId, capabilityId: capabilityId.slice(0, 64), providerType, operation, permission });
+      }
+      throw error;
+    }
+  };
+
+  const onMessage = (message: BusMessage) => {
+    if (inProgress === undefined) return run(message);
+    if (mailbox.length < limits.mailbox) {
+      mailbox.push(message);
+      return;
+    }
+    refuse(message, new Failure("RESOURCE_EXHAUSTED", `the mailbox of ${label} is full: ${limits.mailbox} calls wait`, {
+      fix: "Call less at a time, or start more instances of that name.",
+      retry: "later",
+    }));
+  };
+
+  const run = (message: BusMessage) => {
+    const operation = message.subject.slice(message.subject.lastIndexOf(".") + 1);
+    if (parts.suspended.size >= parts.suspendedCallsMax && shared.maySuspend) {
+      return refuse(message, new Failure("RESOURCE_EXHAUSTED", "too many calls of this cell wait for providers", { retry: "later" }));
+    }
+    if (shared.maySuspend) inProgress = { message, operation, untilMs: clock.now() + limits.timeoutMs };
+    let result: Uint8Array | Promise<Uint8Array>;
+    const before = marks.enter(slot);
+    try {
+      guest ??= bringToLife();
+      if (guest.fuel !== undefined) guest.fuel.value = limits.fuel;
+      result = guest.call(operation, message.data);
+    } catch (error) {
+      inProgress = undefined;
+      return failed(message, operation, error);
+    } finally {
+      marks.leave(before);
+    }
+    if (result instanceof Promise) return wait(message, operation, result, guest);
+    inProgress = undefined;
+    answer(message, result);
+  };
+
+  const bringToLife = (): Guest => {
+    let self: Guest | undefined;
+    self = loadGuest(shared.guestKind, shared.module, hostFor(() => guest === self));
+    return self;
+  };
+
+  const wait = (message: BusMessage, operation: string, result: Promise<Uint8Array>, ofGuest: Guest) => {
+    parts.suspended.add(resident);
+    result.then(
+      (bytes) => {
+        runQueue.rested(slot);
+        if (guest !== ofGuest) return;
+        rest();
+        answer(message, bytes);
+        next();
+      },
+      (error: unknown) => {
+        runQueue.rested(slot);
+        if (guest !== ofGuest) return;
+        rest();
+        failed(message, operation, error);
+        next();
+      },
+    );
+  };
+
+  const rest = () => {
+    inProgress = undefined;
+    parts.suspended.delete(resident);
+  };
+
+  const next = () => {
+    // A loop, not a recursion: guests that answer at once would nest as deep as the mailbox is long.
+    while (inProgress === undefined && !gone) {
+      const message = mailbox.shift();
+      if (message === undefined) break;
+      run(message);
+    }
+    if (inProgress === undefined && mailbox.length === 0) stopping?.();
+  };
+
+  const answer = (message: BusMessage, bytes: Uint8Array) => {
+    try {
+      message.respond(bytes);
+    } catch (error) {
+      refuse(message, error);
+    }
+  };
+
+  const failed = (message: BusMessage, operation: string, error: unknown) => {
+    if (error instanceof Failure) return refuse(message, error);
+    end(message, operation, (guest === undefined ? guestEnd(error, { fuel: undefined, grown: undefined }) : guest.endOf(error)));
+  };
+
+  /** The guest is broken: its caller and those who waited are told, and so is whoever restarts it. */
+  const end = (message: BusMessage, operation: string, why: GuestEnd | { type: "deadline"; message: string }) => {
+    const at = new Date(clock.now()).toISOString();
+    const backtrace = "backtrace" in why && why.backtrace.length > 0 ? { backtrace: [...why.backtrace] } : {};
+    const crash: Crash = { reason: why.type, message: why.message, operation, at, ...backtrace };
+    leave();
+    refuse(message, new Failure(why.type === "deadline" ? "TIMEOUT" : "GUEST_TRAPPED", `${label} ended during ${operation}: ${why.message}`, {
+      fix: `See what happened: wasmatrix inspect ${instanceId}`,
+      details: { reason: why.type, ...backtrace },
+    }));
+    parts.crashed(instanceId, crash);
+  };
+
+  const leave = () => {
+    gone = true;
+    guest = undefined;
+    rest();
+    for (const subscription of subscriptions) subscription.unsubscribe();
+    for (const waiting of mailbox.splice(0)) {
+      refuse(waiting, new Failure("INSTANCE_UNAVAILABLE", `${label} ended before this call began`, {
+        fix: "Nothing was done: repeat the call.",
+        details: { safeToRepeat: true },
+      }));
+    }
+    stopping?.();
+  };
+
+  const refuse = (message: BusMessage, error: unknown) => respondFailure(message, error, clock.now());
+
+  subscriptions.push(bus.subscribe(filterFor("call", { lattice, target: instanceId }), onMessage));
+  if (name !== undefined) {
+    subscriptions.push(bus.subscribe(filterFor("call", { lattice, target: name }), onMessage, { queue: name }));
+  }
+
+  const resident: Resident = {
+    slot,
+    grant(assignments) {
+      grants = createGrants(label, assignments);
+    },
+    async stop() {
+      await Promise.all(subscriptions.map((subscription) => subscription.drain()));
+      if (inProgress !== undefined || mailbox.length > 0) {
+        await new Promise<void>((resolve) => {
+          stopping = resolve;
+        });
+      }
+      gone = true;
+      guest = undefined;
+    },
+    checkDeadline(nowMs) {
+      if (inProgress === undefined || nowMs < inProgress.untilMs) return;
+      const { message, operation } = inProgress;
+      end(message, operation, { type: "deadline", message: `the call took longer than ${limits.timeoutMs} ms` });
+    },
+  };
+  return resident;
+}
+
+/** The headers that are taken from a call and passed on with what its guest asks for. */
+function passedOn(message: BusMessage | undefined): Record<string, string> | undefined {
+  if (message === undefined || message.headerNames().length === 0) return undefined;
+  const found: Record<string, string> = {};
+  for (const name of [headers.correlationId, headers.traceparent]) {
+    const value = message.header(name);
+    if (value !== undefined) found[name] = value;
+  }
+  return found;
+}
