@@ -339,3 +339,35 @@ export const engineLimits = {
   /** One denial fact per second for one permission of one instance; the others are counted in the next. */
   denialPeriodMs: 1_000,
 } as const;
+
+/** The client library. */
+export const clientLimits = {
+  /** One try of a person who waits; a program that outlives its server says more. */
+  connectTimeoutMs: 3_000,
+  /** A start may first pull and compile the largest module: 20 s on a slow machine, and some. */
+  commandTimeoutMs: 30_000,
+  /** A guest's own default deadline and the way there and back. */
+  callTimeoutMsDefault: 10_000,
+  /** Of a message; what stands around a module's bytes in a command. A full configuration is refused by the bus. */
+  envelopeBytes: 16_384,
+  /** Half of the default payload limit, so that a piece is not what keeps other messages waiting. */
+  pieceBytesMax: 512 * 1024,
+  /** Pieces on their way at once: two fill a fast link, the others hide the answer's way back. */
+  piecesInFlightMax: 4,
+  /** Facts or lines that wait for their reader; two seconds of a node at full tilt. */
+  feedItemsMax: 10_000,
+} as const;
+
+/** The command line. */
+export const cliLimits = {
+  /** A part of a lattice waits for its bus this long before it says that there is none. */
+  partConnectTimeoutMs: 30_000,
+  /** From the first process to a lattice that answers, on a cold and busy machine; 2 s are usual. */
+  upReadyTimeoutMs: 60_000,
+  /** A part has its own deadlines for draining, of 10 s at most; then SIGKILL. */
+  partStopMs: 15_000,
+  /** Lines of a part's log that are shown when it crashes. */
+  logTailLines: 12,
+  /** Hexadecimal digits of a digest that tell modules apart in a table. */
+  shortDigestDigits: 12,
+} as const;

@@ -50,10 +50,12 @@ export function applyReplay(view: LatticeView, replay: FactReplay, heardAt: numb
   node.seq = replay.seq;
   view.nodes.set(replay.node, node);
   const later = known?.epoch === replay.epoch ? known.early : [];
-  return later.toSorted((one, other) => one.seq - other.seq).reduce<Doubt | undefined>(
-    (doubt, fact) => (node.knowledge === "gap" ? keepEarly(node, fact) : applyInOrder(node, fact)) ?? doubt,
-    undefined,
-  );
+  return later
+    .toSorted((one, other) => one.seq - other.seq)
+    .reduce<Doubt | undefined>(
+      (doubt, fact) => (node.knowledge === "gap" ? keepEarly(node, fact) : applyInOrder(node, fact)) ?? doubt,
+      undefined,
+    );
 }
 
 function applyInOrder(node: NodeView, fact: Fact): Doubt | undefined {

@@ -58,7 +58,16 @@ export function createSpeaker({ lattice, nodeId, clock, publish }: SpeakerOption
     own,
     state(kind, data, cause) {
       seq += 1;
-      const fact = { lattice, node: nodeId, epoch, seq, at: now(), kind, ...(cause === undefined ? {} : { cause }), data } as Fact;
+      const fact = {
+        lattice,
+        node: nodeId,
+        epoch,
+        seq,
+        at: now(),
+        kind,
+        ...(cause === undefined ? {} : { cause }),
+        data,
+      } as Fact;
       applyFact(view, fact, clock.now());
       send(fact);
       for (const listener of listeners) listener(fact);

@@ -31,10 +31,7 @@ export function parametersOf(name: SubjectName, subject: string): SubjectParamet
   return parameters;
 }
 
-function fill(
-  name: SubjectName,
-  valueOf: (parameter: keyof SubjectParameters) => string,
-): string {
+function fill(name: SubjectName, valueOf: (parameter: keyof SubjectParameters) => string): string {
   return (patternTokens.get(name) ?? [])
     .map((token) => {
       const parameter = parameterOf(token);

@@ -25,11 +25,19 @@ const oneTargetMessage = { message: "give either instanceId or name" };
 const atMostOneTarget = (request: { instanceId?: string | undefined; name?: string | undefined }) =>
   request.instanceId === undefined || request.name === undefined;
 
-const page = { limit: z.int().min(1).max(messageLimits.listPageMax).optional(), after: z.string().optional() };
+const page = {
+  limit: z.int().min(1).max(messageLimits.listPageMax).optional(),
+  after: z.string().optional(),
+};
 const paged = { next: z.string().optional(), view: ViewStatus };
 
 /** What became of one instance that a command was about. */
-const Outcome = z.looseObject({ instanceId: Id, nodeId: Id, ok: z.boolean(), error: ErrorBodySchema.optional() });
+const Outcome = z.looseObject({
+  instanceId: Id,
+  nodeId: Id,
+  ok: z.boolean(),
+  error: ErrorBodySchema.optional(),
+});
 export type Outcome = z.infer<typeof Outcome>;
 
 export const InstanceStart = z
@@ -75,7 +83,9 @@ export const CapabilityRevoke = z
   .refine(oneTarget, oneTargetMessage);
 export const CapabilityChanged = answer({ instances: z.array(Id) });
 
-export const CapabilityList = z.strictObject({ ...target, ...page }).refine(atMostOneTarget, oneTargetMessage);
+export const CapabilityList = z
+  .strictObject({ ...target, ...page })
+  .refine(atMostOneTarget, oneTargetMessage);
 const ListedAssignment = z.looseObject({ instanceId: Id, nodeId: Id, ...Assignment.shape });
 export type ListedAssignment = z.infer<typeof ListedAssignment>;
 export const CapabilitiesListed = answer({ assignments: z.array(ListedAssignment), ...paged });

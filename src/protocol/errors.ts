@@ -10,7 +10,10 @@ export const errorCodes = {
   INSTANCE_UNAVAILABLE: { retry: "later", meaning: "the instance is known but is not running now" },
   MODULE_NOT_FOUND: { retry: "never", meaning: "no node in reach holds a module of that digest" },
   NODE_NOT_FOUND: { retry: "never", meaning: "no node of that id is known" },
-  NODE_UNAVAILABLE: { retry: "elsewhere", meaning: "the node is known but does not answer or does not take work" },
+  NODE_UNAVAILABLE: {
+    retry: "elsewhere",
+    meaning: "the node is known but does not answer or does not take work",
+  },
   PROVIDER_NOT_FOUND: { retry: "never", meaning: "no provider of that name is known" },
   PROVIDER_UNAVAILABLE: { retry: "later", meaning: "the provider is stopped, failed or out of reach" },
   PERMISSION_DENIED: { retry: "never", meaning: "no assignment grants this operation" },

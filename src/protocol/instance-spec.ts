@@ -115,7 +115,17 @@ export type InstanceStatus = z.infer<typeof InstanceStatus>;
 
 /** Why an instance ended that nobody stopped. */
 export const Crash = z.strictObject({
-  reason: z.enum(["trap", "fuel", "memory", "deadline", "exit", "fault", "cell-lost", "engine-lost", "start-failure"]),
+  reason: z.enum([
+    "trap",
+    "fuel",
+    "memory",
+    "deadline",
+    "exit",
+    "fault",
+    "cell-lost",
+    "engine-lost",
+    "start-failure",
+  ]),
   message: z.string(),
   /** Innermost guest frame first, with the names of the module's name section. */
   backtrace: z.array(z.string()).optional(),

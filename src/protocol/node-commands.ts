@@ -33,8 +33,16 @@ export const NodeAssignments = answer({
   capabilities: z.array(Assignment),
 });
 
-export const NodeCapabilityAssign = z.strictObject({ ...instanceIds, assignment: Assignment, commandId: Id.optional() });
-export const NodeCapabilityRevoke = z.strictObject({ ...instanceIds, capabilityId: Id, commandId: Id.optional() });
+export const NodeCapabilityAssign = z.strictObject({
+  ...instanceIds,
+  assignment: Assignment,
+  commandId: Id.optional(),
+});
+export const NodeCapabilityRevoke = z.strictObject({
+  ...instanceIds,
+  capabilityId: Id,
+  commandId: Id.optional(),
+});
 export const NodeCapabilityDone = answer({
   instances: z.array(Id),
   failed: z.array(z.looseObject({ instanceId: Id, error: ErrorBodySchema })),
@@ -50,7 +58,11 @@ export const NodeModulePut = z.strictObject({
 export const NodeModulePutDone = answer({ complete: z.boolean() });
 
 /** One piece of a module that is held here. */
-export const NodeModuleRead = z.strictObject({ digest: Digest, offset: z.int().min(0), length: z.int().min(1) });
+export const NodeModuleRead = z.strictObject({
+  digest: Digest,
+  offset: z.int().min(0),
+  length: z.int().min(1),
+});
 export const NodeModulePiece = answer({ bytes: Bytes, sizeBytes: z.int() });
 
 /** Asks a node to tell its present facts again; they arrive as `node.replay`. */

@@ -32,8 +32,7 @@ export function permissionsOf(providerType: string): Permission[] {
 /** What is wrong with granting `permission` on a provider of that type, or undefined. */
 export function permissionProblem(providerType: string, permission: Permission): string | undefined {
   const known = permissionsOf(providerType);
-  if (known.length === 0)
-    return `unknown provider type; there are: ${providerTypes().join(", ")}`;
+  if (known.length === 0) return `unknown provider type; there are: ${providerTypes().join(", ")}`;
   if (known.includes(permission)) return undefined;
   return `unknown permission for ${providerType}; there are: ${known.join(", ")}`;
 }

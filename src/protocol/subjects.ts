@@ -49,36 +49,146 @@ const toNode = <P extends z.ZodType, R extends z.ZodType>(verb: string, payload:
 
 /** Every subject of the product. Nothing else in the repository contains a subject. */
 export const subjects = {
-  "ctl.instance.start": ctl("instance.start", command.InstanceStart, command.InstanceStarted, "Starts one or more instances of a module and answers once they run."),
-  "ctl.instance.stop": ctl("instance.stop", command.InstanceTarget, command.InstancesChanged, "Ends an instance, or all of a name; calls in progress are answered first."),
-  "ctl.instance.restart": ctl("instance.restart", command.InstanceTarget, command.InstancesChanged, "Restarts an instance, also one that gave up."),
-  "ctl.instance.query": ctl("instance.query", command.InstanceQuery, command.InstanceQueried, "Tells everything that is known of one instance."),
-  "ctl.instance.list": ctl("instance.list", command.InstanceList, command.InstancesListed, "Lists instances, a page at a time."),
-  "ctl.capability.assign": ctl("capability.assign", command.CapabilityAssign, command.CapabilityChanged, "Grants an instance permissions on a provider, from its next call on."),
-  "ctl.capability.revoke": ctl("capability.revoke", command.CapabilityRevoke, command.CapabilityChanged, "Takes a grant back, from the next call on."),
-  "ctl.capability.list": ctl("capability.list", command.CapabilityList, command.CapabilitiesListed, "Lists every grant of every instance."),
-  "ctl.node.list": ctl("node.list", command.NodeList, command.NodesListed, "Lists the nodes and how far each is known."),
-  "ctl.provider.list": ctl("provider.list", command.ProviderList, command.ProvidersListed, "Lists the providers and where they are."),
-  "ctl.module.put": ctl("module.put", command.ModulePut, command.ModulePutDone, "Stores guest bytes on a few nodes, whole or piece by piece."),
-  "ctl.module.list": ctl("module.list", command.ModuleList, command.ModulesListed, "Lists the modules and who holds them."),
-  "ctl.fact.list": ctl("fact.list", command.FactList, command.FactsListed, "Lists the latest facts, oldest first."),
+  "ctl.instance.start": ctl(
+    "instance.start",
+    command.InstanceStart,
+    command.InstanceStarted,
+    "Starts one or more instances of a module and answers once they run.",
+  ),
+  "ctl.instance.stop": ctl(
+    "instance.stop",
+    command.InstanceTarget,
+    command.InstancesChanged,
+    "Ends an instance, or all of a name; calls in progress are answered first.",
+  ),
+  "ctl.instance.restart": ctl(
+    "instance.restart",
+    command.InstanceTarget,
+    command.InstancesChanged,
+    "Restarts an instance, also one that gave up.",
+  ),
+  "ctl.instance.query": ctl(
+    "instance.query",
+    command.InstanceQuery,
+    command.InstanceQueried,
+    "Tells everything that is known of one instance.",
+  ),
+  "ctl.instance.list": ctl(
+    "instance.list",
+    command.InstanceList,
+    command.InstancesListed,
+    "Lists instances, a page at a time.",
+  ),
+  "ctl.capability.assign": ctl(
+    "capability.assign",
+    command.CapabilityAssign,
+    command.CapabilityChanged,
+    "Grants an instance permissions on a provider, from its next call on.",
+  ),
+  "ctl.capability.revoke": ctl(
+    "capability.revoke",
+    command.CapabilityRevoke,
+    command.CapabilityChanged,
+    "Takes a grant back, from the next call on.",
+  ),
+  "ctl.capability.list": ctl(
+    "capability.list",
+    command.CapabilityList,
+    command.CapabilitiesListed,
+    "Lists every grant of every instance.",
+  ),
+  "ctl.node.list": ctl(
+    "node.list",
+    command.NodeList,
+    command.NodesListed,
+    "Lists the nodes and how far each is known.",
+  ),
+  "ctl.provider.list": ctl(
+    "provider.list",
+    command.ProviderList,
+    command.ProvidersListed,
+    "Lists the providers and where they are.",
+  ),
+  "ctl.module.put": ctl(
+    "module.put",
+    command.ModulePut,
+    command.ModulePutDone,
+    "Stores guest bytes on a few nodes, whole or piece by piece.",
+  ),
+  "ctl.module.list": ctl(
+    "module.list",
+    command.ModuleList,
+    command.ModulesListed,
+    "Lists the modules and who holds them.",
+  ),
+  "ctl.fact.list": ctl(
+    "fact.list",
+    command.FactList,
+    command.FactsListed,
+    "Lists the latest facts, oldest first.",
+  ),
 
-  "node.instance.start": toNode("instance.start", node.NodeInstanceStart, node.NodeInstancesDone, "Starts copies of a template on this node."),
-  "node.instance.stop": toNode("instance.stop", node.NodeInstances, node.NodeInstancesDone, "Stops instances of this node."),
-  "node.instance.restart": toNode("instance.restart", node.NodeInstances, node.NodeInstancesDone, "Restarts instances of this node."),
-  "node.capability.assign": toNode("capability.assign", node.NodeCapabilityAssign, node.NodeCapabilityDone, "Grants; answered once the cell enforces it."),
-  "node.capability.revoke": toNode("capability.revoke", node.NodeCapabilityRevoke, node.NodeCapabilityDone, "Revokes; answered once the cell enforces it."),
+  "node.instance.start": toNode(
+    "instance.start",
+    node.NodeInstanceStart,
+    node.NodeInstancesDone,
+    "Starts copies of a template on this node.",
+  ),
+  "node.instance.stop": toNode(
+    "instance.stop",
+    node.NodeInstances,
+    node.NodeInstancesDone,
+    "Stops instances of this node.",
+  ),
+  "node.instance.restart": toNode(
+    "instance.restart",
+    node.NodeInstances,
+    node.NodeInstancesDone,
+    "Restarts instances of this node.",
+  ),
+  "node.capability.assign": toNode(
+    "capability.assign",
+    node.NodeCapabilityAssign,
+    node.NodeCapabilityDone,
+    "Grants; answered once the cell enforces it.",
+  ),
+  "node.capability.revoke": toNode(
+    "capability.revoke",
+    node.NodeCapabilityRevoke,
+    node.NodeCapabilityDone,
+    "Revokes; answered once the cell enforces it.",
+  ),
   "node.capability.list": row({
-    ...toNode("capability.list", node.NodeAssignmentQuery, node.NodeAssignments, "Tells the grants of one instance of this node, for a provider that has not heard of them yet."),
+    ...toNode(
+      "capability.list",
+      node.NodeAssignmentQuery,
+      node.NodeAssignments,
+      "Tells the grants of one instance of this node, for a provider that has not heard of them yet.",
+    ),
     publishers: ["provider", "control-plane"],
   }),
-  "node.module.put": toNode("module.put", node.NodeModulePut, node.NodeModulePutDone, "Stores one piece of a module on this node."),
+  "node.module.put": toNode(
+    "module.put",
+    node.NodeModulePut,
+    node.NodeModulePutDone,
+    "Stores one piece of a module on this node.",
+  ),
   "node.module.read": row({
-    ...toNode("module.read", node.NodeModuleRead, node.NodeModulePiece, "Reads one piece of a module that this node holds."),
+    ...toNode(
+      "module.read",
+      node.NodeModuleRead,
+      node.NodeModulePiece,
+      "Reads one piece of a module that this node holds.",
+    ),
     publishers: ["node", "control-plane"],
   }),
   "node.fact.replay": row({
-    ...toNode("fact.replay", node.FactReplayRequest, node.FactReplayAccepted, "Asks one node, of which something is missing, to tell its present facts again."),
+    ...toNode(
+      "fact.replay",
+      node.FactReplayRequest,
+      node.FactReplayAccepted,
+      "Asks one node, of which something is missing, to tell its present facts again.",
+    ),
     publishers: ["control-plane", "provider", "observer"],
   }),
 
@@ -91,7 +201,7 @@ export const subjects = {
     reply: null,
     says: "Asks every node to tell its present facts again.",
   }),
-  "fact": row({
+  fact: row({
     pattern: "wasmatrix.fact.v1.{lattice}.{node}.{noun}.{verb}",
     kind: "broadcast",
     publishers: ["node", "provider"],
@@ -109,7 +219,7 @@ export const subjects = {
     reply: null,
     says: "Tells a part of a node's present facts again; JSON.",
   }),
-  "call": row({
+  call: row({
     pattern: "wasmatrix.call.v1.{lattice}.{target}.{operation}",
     kind: "queue",
     publishers: ["operator"],
@@ -118,7 +228,7 @@ export const subjects = {
     reply: null,
     says: "Calls a guest by instance id, or by name (one of those that share it answers); raw bytes both ways.",
   }),
-  "cap": row({
+  cap: row({
     pattern: "wasmatrix.cap.v1.{lattice}.{provider}.{callingNode}.{operation}",
     kind: "queue",
     publishers: ["node"],
@@ -127,7 +237,7 @@ export const subjects = {
     reply: null,
     says: "A guest's capability call, on its way from a cell to the provider; MessagePack around the guest's bytes.",
   }),
-  "log": row({
+  log: row({
     pattern: "wasmatrix.log.v1.{lattice}.{node}.{instance}",
     kind: "broadcast",
     publishers: ["node"],
@@ -143,5 +253,8 @@ export type SubjectName = keyof typeof subjects;
 
 /** The parameters of all patterns; each row has those that its own pattern names. */
 export type SubjectParameters = Partial<
-  Record<"lattice" | "node" | "noun" | "verb" | "target" | "operation" | "provider" | "callingNode" | "instance", string>
+  Record<
+    "lattice" | "node" | "noun" | "verb" | "target" | "operation" | "provider" | "callingNode" | "instance",
+    string
+  >
 >;

@@ -32,7 +32,9 @@ function answerTo({ id, key, moduleFile, memoryBytesMax }: AdmissionRequest): Ad
     const module = new WebAssembly.Module(admitted.bytes);
     const problems = linkErrors(module, admitted.kind);
     if (problems.length > 0) {
-      throw new Failure("INVALID_MODULE", problems.join("; "), { fix: "Build the guest against what its kind offers." });
+      throw new Failure("INVALID_MODULE", problems.join("; "), {
+        fix: "Build the guest against what its kind offers.",
+      });
     }
     const { kind: guestKind, maySuspend } = admitted;
     return { id, shared: { key, module, guestKind, maySuspend }, sizeBytes: bytes.length };

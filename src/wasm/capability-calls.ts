@@ -38,7 +38,11 @@ export interface CapabilityRoute {
  * Asks a provider over the bus and resolves with its answer's bytes. Rejects with the provider's failure, with
  * PROVIDER_UNAVAILABLE at once when nobody listens, or TIMEOUT.
  */
-export async function callProvider(bus: Bus, route: CapabilityRoute, call: CapabilityCall): Promise<Uint8Array> {
+export async function callProvider(
+  bus: Bus,
+  route: CapabilityRoute,
+  call: CapabilityCall,
+): Promise<Uint8Array> {
   const { lattice, nodeId: callingNode, provider, operation, timeoutMs, headers } = route;
   const subject = subjectFor("cap", { lattice, provider, callingNode, operation });
   try {

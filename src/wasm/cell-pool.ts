@@ -113,7 +113,9 @@ export function createCellPool(
     crashed(
       blamed.spec,
       overran ? "deadline" : "cell-lost",
-      overran ? `ran longer than ${blamed.spec.limits.timeoutMs} ms without coming to rest` : `its cell ended: ${reason}`,
+      overran
+        ? `ran longer than ${blamed.spec.limits.timeoutMs} ms without coming to rest`
+        : `its cell ended: ${reason}`,
     );
   };
 
@@ -157,9 +159,13 @@ export function createCellPool(
         throw new Failure("INSTANCE_EXISTS", `${spec.instanceId} runs in this engine already`);
       }
       if (instances.size >= engineLimits.instancesMax) {
-        throw new Failure("RESOURCE_EXHAUSTED", `this node holds ${engineLimits.instancesMax} instances, the most that one engine can`, {
-          fix: "Start it on another node: wasmatrix node",
-        });
+        throw new Failure(
+          "RESOURCE_EXHAUSTED",
+          `this node holds ${engineLimits.instancesMax} instances, the most that one engine can`,
+          {
+            fix: "Start it on another node: wasmatrix node",
+          },
+        );
       }
       lastSlot += 1;
       const placed: Placed = { slot: lastSlot, spec, shared, cell: roomiest() };

@@ -60,7 +60,8 @@ export function startCell(
       return answers.ask((id) => send({ type: "start", id, slot, moduleKey: shared.key, spec }));
     },
     stop: (instanceId) => answers.ask((id) => send({ type: "stop", id, instanceId })),
-    grant: (instanceId, capabilities) => answers.ask((id) => send({ type: "grant", id, instanceId, capabilities })),
+    grant: (instanceId, capabilities) =>
+      answers.ask((id) => send({ type: "grant", id, instanceId, capabilities })),
     dropModule(key) {
       if (sent.delete(key)) send({ type: "drop-module", key });
     },

@@ -78,7 +78,9 @@ async function start({ slot, moduleKey, spec }: Extract<ToCell, { type: "start" 
   if (shared === undefined) throw new Error(`module ${moduleKey} was not sent to this cell`);
   const problems = linkErrors(shared.module, shared.guestKind);
   if (problems.length > 0) {
-    throw new Failure("INVALID_MODULE", problems.join("; "), { fix: "Build the guest against what its kind offers." });
+    throw new Failure("INVALID_MODULE", problems.join("; "), {
+      fix: "Build the guest against what its kind offers.",
+    });
   }
   residents.set(spec.instanceId, createResident(parts, slot, spec, shared));
   await flushed();

@@ -8,7 +8,10 @@ type Denied = Extract<EngineEvent, { type: "capability.denied" }>;
  * Reports refusals: the first of its kind at once, those of the following second as one with their count. A guest
  * that asks in a loop must not flood the lattice with facts.
  */
-export function createDenials(clock: Clock, report: (event: Denied) => void): (denied: Omit<Denied, "count">) => void {
+export function createDenials(
+  clock: Clock,
+  report: (event: Denied) => void,
+): (denied: Omit<Denied, "count">) => void {
   const counts = new Map<string, number>();
 
   const settle = (key: string, denied: Omit<Denied, "count">) => {

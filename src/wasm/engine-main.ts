@@ -61,7 +61,9 @@ async function begin({ lattice, nodeId, bus, cells }: EngineSettings): Promise<{
     event: (event) => tell({ type: "event", event }),
     left: (shared) => shelf.release(shared.key),
     broken(reason) {
-      process.stderr.write(`${JSON.stringify({ level: "fatal", component: "engine", node: nodeId, msg: reason })}\n`);
+      process.stderr.write(
+        `${JSON.stringify({ level: "fatal", component: "engine", node: nodeId, msg: reason })}\n`,
+      );
       process.exit(1);
     },
   });

@@ -108,7 +108,8 @@ function spawnEngine({ modulesDirectory }: EngineOptions): ChildProcess {
 
 function reasonOf(code: number | null, signal: string | null, lastWords: string): string {
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-  const fatal = /# (Fatal error.*|Check failed.*)/.exec(lastWords)?.[1] ?? /FATAL ERROR: .*/.exec(lastWords)?.[0];
+  const fatal =
+    /# (Fatal error.*|Check failed.*)/.exec(lastWords)?.[1] ?? /FATAL ERROR: .*/.exec(lastWords)?.[0];
   return fatal === undefined ? how : `${how}: ${fatal.slice(0, 200)}`;
 }
 

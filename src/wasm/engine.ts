@@ -33,7 +33,12 @@ export type EngineEvent =
       readonly permission: string;
       readonly count: number;
     }
-  | { readonly type: "cell.lost"; readonly reason: string; readonly blamed: string | undefined; readonly moved: number }
+  | {
+      readonly type: "cell.lost";
+      readonly reason: string;
+      readonly blamed: string | undefined;
+      readonly moved: number;
+    }
   | { readonly type: "load"; readonly rssBytes: number; readonly cells: number; readonly instances: number };
 
 /**

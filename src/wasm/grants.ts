@@ -33,16 +33,24 @@ export function createGrants(instance: string, assignments: readonly Assignment[
     check(capabilityId, providerType, operation) {
       const permission = operationPermissions.get(providerType)?.get(operation);
       if (permission === undefined) {
-        throw new Failure("INVALID_REQUEST", `there is no operation ${operation} of ${providerType}`.slice(0, 160), {
-          fix: `Use one of: ${[...(operationPermissions.get(providerType)?.keys() ?? [])].join(", ")}.`,
-        });
+        throw new Failure(
+          "INVALID_REQUEST",
+          `there is no operation ${operation} of ${providerType}`.slice(0, 160),
+          {
+            fix: `Use one of: ${[...(operationPermissions.get(providerType)?.keys() ?? [])].join(", ")}.`,
+          },
+        );
       }
       const grant = grants.get(capabilityId);
       if (grant?.providerType === providerType && grant.permissions.has(permission)) return grant.provider;
-      throw new Failure("PERMISSION_DENIED", `${instance} has no ${permission} through "${capabilityId.slice(0, 64)}"`, {
-        fix: `Grant it: wasmatrix assign ${instance} ${capabilityId.slice(0, 64)}=${permission}`,
-        details: { permission, capabilityId: capabilityId.slice(0, 64), providerType },
-      });
+      throw new Failure(
+        "PERMISSION_DENIED",
+        `${instance} has no ${permission} through "${capabilityId.slice(0, 64)}"`,
+        {
+          fix: `Grant it: wasmatrix assign ${instance} ${capabilityId.slice(0, 64)}=${permission}`,
+          details: { permission, capabilityId: capabilityId.slice(0, 64), providerType },
+        },
+      );
     },
   };
 }

@@ -63,12 +63,19 @@ export function createModuleShelf(clock: Clock, onDrop: (key: string) => void): 
 function createAdmission(clock: Clock) {
   let worker: Worker | undefined;
   let lastId = 0;
-  const pending = new Map<number, { resolve: (module: ShelvedModule) => void; reject: (error: Failure) => void }>();
+  const pending = new Map<
+    number,
+    { resolve: (module: ShelvedModule) => void; reject: (error: Failure) => void }
+  >();
 
   const endAll = (message: string) => {
     worker = undefined;
     for (const { reject } of pending.values()) {
-      reject(new Failure("INVALID_MODULE", message, { fix: "Split the module, or build it with less optimisation." }));
+      reject(
+        new Failure("INVALID_MODULE", message, {
+          fix: "Split the module, or build it with less optimisation.",
+        }),
+      );
     }
     pending.clear();
   };

@@ -16,7 +16,9 @@ export function createPendingAnswers(who: string): PendingAnswers {
   let lastId = 0;
   let ended: string | undefined;
   const gone = (reason: string) =>
-    new Failure("COMMUNICATION_FAILURE", `${who} ended: ${reason}`, { fix: "It is started again; repeat the command." });
+    new Failure("COMMUNICATION_FAILURE", `${who} ended: ${reason}`, {
+      fix: "It is started again; repeat the command.",
+    });
 
   return {
     ask(send) {

@@ -51,7 +51,12 @@ class Abandoned extends Error {
  * Makes an instance callable. Its guest is made at the first call, works on one message at a time, and is thrown
  * away when it ends; nothing of it is kept.
  */
-export function createResident(parts: CellParts, slot: number, spec: GuestSpec, shared: SharedModule): Resident {
+export function createResident(
+  parts: CellParts,
+  slot: number,
+  spec: GuestSpec,
+  shared: SharedModule,
+): Resident {
   const { bus, clock, marks, runQueue, lattice, nodeId } = parts;
   const { instanceId, name, limits } = spec;
   const mailbox: BusMessage[] = [];
@@ -68,7 +73,8 @@ export function createResident(parts: CellParts, slot: number, spec: GuestSpec, 
     clock,
     { lattice, node: nodeId, instanceId, ...(name === undefined ? {} : { name }) },
     (line) => {
-      if (bus.connected) bus.publish(subjectFor("log", { lattice, node: nodeId, instance: instanceId }), encode(line, "json"));
+      if (bus.connected)
+        bus.publish(subjectFor("log", { lattice, node: nodeId, instance: instanceId }), encode(line, "json"));
     },
   );
 
@@ -107,7 +113,14 @@ export function createResident(parts: CellParts, slot: number, spec: GuestSpec, 
     } catch (error) {
       if (error instanceof Failure && error.code === "PERMISSION_DENIED") {
         const permission = String(error.details?.["permission"]);
-        parts.denied({ type: "capability.denied", instanceId, capabilityId: capabilityId.slice(0, 64), providerType, operation, permission });
+        parts.denied({
+          type: "capability.denied",
+          instanceId,
+          capabilityId: capabilityId.slice(0, 64),
+          providerType,
+          operation,
+          permission,
+        });
       }
       throw error;
     }
@@ -119,16 +132,24 @@ export function createResident(parts: CellParts, slot: number, spec: GuestSpec, 
       mailbox.push(message);
       return;
     }
-    refuse(message, new Failure("RESOURCE_EXHAUSTED", `the mailbox of ${label} is full: ${limits.mailbox} calls wait`, {
-      fix: "Call less at a time, or start more instances of that name.",
-      retry: "later",
-    }));
+    refuse(
+      message,
+      new Failure("RESOURCE_EXHAUSTED", `the mailbox of ${label} is full: ${limits.mailbox} calls wait`, {
+        fix: "Call less at a time, or start more instances of that name.",
+        retry: "later",
+      }),
+    );
   };
 
   const run = (message: BusMessage) => {
     const operation = message.subject.slice(message.subject.lastIndexOf(".") + 1);
     if (parts.suspended.size >= parts.suspendedCallsMax && shared.maySuspend) {
-      return refuse(message, new Failure("RESOURCE_EXHAUSTED", "too many calls of this cell wait for providers", { retry: "later" }));
+      return refuse(
+        message,
+        new Failure("RESOURCE_EXHAUSTED", "too many calls of this cell wait for providers", {
+          retry: "later",
+        }),
+      );
     }
     if (shared.maySuspend) inProgress = { message, operation, untilMs: clock.now() + limits.timeoutMs };
     let result: Uint8Array | Promise<Uint8Array>;
@@ -150,7 +171,11 @@ export function createResident(parts: CellParts, slot: number, spec: GuestSpec, 
 
   const bringToLife = (): Guest => {
     let self: Guest | undefined;
-    self = loadGuest(shared.guestKind, shared.module, hostFor(() => guest === self));
+    self = loadGuest(
+      shared.guestKind,
+      shared.module,
+      hostFor(() => guest === self),
+    );
     return self;
   };
 
@@ -199,19 +224,34 @@ export function createResident(parts: CellParts, slot: number, spec: GuestSpec, 
 
   const failed = (message: BusMessage, operation: string, error: unknown) => {
     if (error instanceof Failure) return refuse(message, error);
-    end(message, operation, (guest === undefined ? guestEnd(error, { fuel: undefined, grown: undefined }) : guest.endOf(error)));
+    end(
+      message,
+      operation,
+      guest === undefined ? guestEnd(error, { fuel: undefined, grown: undefined }) : guest.endOf(error),
+    );
   };
 
   /** The guest is broken: its caller and those who waited are told, and so is whoever restarts it. */
-  const end = (message: BusMessage, operation: string, why: GuestEnd | { type: "deadline"; message: string }) => {
+  const end = (
+    message: BusMessage,
+    operation: string,
+    why: GuestEnd | { type: "deadline"; message: string },
+  ) => {
     const at = new Date(clock.now()).toISOString();
     const backtrace = "backtrace" in why && why.backtrace.length > 0 ? { backtrace: [...why.backtrace] } : {};
     const crash: Crash = { reason: why.type, message: why.message, operation, at, ...backtrace };
     leave();
-    refuse(message, new Failure(why.type === "deadline" ? "TIMEOUT" : "GUEST_TRAPPED", `${label} ended during ${operation}: ${why.message}`, {
-      fix: `See what happened: wasmatrix inspect ${instanceId}`,
-      details: { reason: why.type, ...backtrace },
-    }));
+    refuse(
+      message,
+      new Failure(
+        why.type === "deadline" ? "TIMEOUT" : "GUEST_TRAPPED",
+        `${label} ended during ${operation}: ${why.message}`,
+        {
+          fix: `See what happened: wasmatrix inspect ${instanceId}`,
+          details: { reason: why.type, ...backtrace },
+        },
+      ),
+    );
     parts.crashed(instanceId, crash);
   };
 
@@ -221,10 +261,13 @@ export function createResident(parts: CellParts, slot: number, spec: GuestSpec, 
     rest();
     for (const subscription of subscriptions) subscription.unsubscribe();
     for (const waiting of mailbox.splice(0)) {
-      refuse(waiting, new Failure("INSTANCE_UNAVAILABLE", `${label} ended before this call began`, {
-        fix: "Nothing was done: repeat the call.",
-        details: { safeToRepeat: true },
-      }));
+      refuse(
+        waiting,
+        new Failure("INSTANCE_UNAVAILABLE", `${label} ended before this call began`, {
+          fix: "Nothing was done: repeat the call.",
+          details: { safeToRepeat: true },
+        }),
+      );
     }
     stopping?.();
   };
@@ -233,7 +276,9 @@ export function createResident(parts: CellParts, slot: number, spec: GuestSpec, 
 
   subscriptions.push(bus.subscribe(filterFor("call", { lattice, target: instanceId }), onMessage));
   if (name !== undefined) {
-    subscriptions.push(bus.subscribe(filterFor("call", { lattice, target: name }), onMessage, { queue: name }));
+    subscriptions.push(
+      bus.subscribe(filterFor("call", { lattice, target: name }), onMessage, { queue: name }),
+    );
   }
 
   const resident: Resident = {
@@ -254,7 +299,10 @@ export function createResident(parts: CellParts, slot: number, spec: GuestSpec, 
     checkDeadline(nowMs) {
       if (inProgress === undefined || nowMs < inProgress.untilMs) return;
       const { message, operation } = inProgress;
-      end(message, operation, { type: "deadline", message: `the call took longer than ${limits.timeoutMs} ms` });
+      end(message, operation, {
+        type: "deadline",
+        message: `the call took longer than ${limits.timeoutMs} ms`,
+      });
     },
   };
   return resident;

@@ -38,8 +38,6 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   const flags = ["-a", "127.0.0.1", "-c", configFile];
   if (options.jetstream) flags.push("-js", "-sd", join(directory, "jetstream"));
 
-  const onExit = () => running.child.kill("SIGKILL");
-  process.on("exit", onExit);
   let running = await launch([...flags, "-p", String(options.port ?? -1)]);
   const { port } = running;
 
@@ -52,7 +50,6 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     running.child.kill("SIGCONT");
     running.child.kill("SIGTERM");
     await running.exited;
-    process.off("exit", onExit);
     rmSync(directory, { recursive: true, force: true });
   }
 
@@ -90,6 +87,7 @@ interface RunningServer {
 
 async function launch(args: readonly string[]): Promise<RunningServer> {
   const child = spawn("nats-server", args, { stdio: ["ignore", "ignore", "pipe"] });
+  endWithUs(child);
   const lines = createInterface({ input: child.stderr });
   const seen: string[] = [];
   lines.on("line", (line) => seen.push(line));
@@ -116,4 +114,15 @@ async function launch(args: readonly string[]): Promise<RunningServer> {
     logged(/Server is ready/),
   ]);
   return { child, port: Number(listening[1]), exited, logged };
+}
+
+/** A handler of our own exit would not do: a runner that gives up on a test kills its process. */
+function endWithUs(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  // Its input ends when this process does, however that comes about.
+  const guard = spawn("sh", ["-c", `cat; kill -KILL ${child.pid}`], { stdio: ["pipe", "ignore", "ignore"] });
+  child.once("exit", () => {
+    guard.kill("SIGKILL");
+    guard.stdin.destroy();
+  });
 }
