@@ -27,13 +27,18 @@ export async function askNode<Name extends Extract<SubjectName, `node.${string}`
     return await ask(desk.bus, name, { lattice: desk.lattice, node: nodeId }, question, { timeoutMs });
   } catch (error) {
     const failure = asFailure(error);
-    if (failure.details?.["noResponders"] === true) throw nodeUnavailable(nodeId, "does not listen on the bus", failure);
+    if (failure.details?.["noResponders"] === true)
+      throw nodeUnavailable(nodeId, "does not listen on the bus", failure);
     if (failure.code !== "TIMEOUT") throw failure;
-    throw new Failure("TIMEOUT", `node ${nodeId} did not answer ${name} within ${timeoutMs} ms; it may have done it`, {
-      fix: "`wasmatrix nodes` shows whether the node is alive, `wasmatrix ps` what became of the instances.",
-      details: { nodeId },
-      cause: failure,
-    });
+    throw new Failure(
+      "TIMEOUT",
+      `node ${nodeId} did not answer ${name} within ${timeoutMs} ms; it may have done it`,
+      {
+        fix: "`wasmatrix nodes` shows whether the node is alive, `wasmatrix ps` what became of the instances.",
+        details: { nodeId },
+        cause: failure,
+      },
+    );
   }
 }
 
@@ -41,13 +46,19 @@ export async function askNode<Name extends Extract<SubjectName, `node.${string}`
 export async function askNodesOf<Done>(
   desk: Desk,
   instances: readonly InstanceView[],
-  request: (nodeId: string, instanceIds: string[]) => Promise<{ done: readonly Done[]; failed: readonly { instanceId: string; error: ErrorBody }[] }>,
+  request: (
+    nodeId: string,
+    instanceIds: string[],
+  ) => Promise<{ done: readonly Done[]; failed: readonly { instanceId: string; error: ErrorBody }[] }>,
 ): Promise<{ done: Done[]; failed: NodeRefusal[] }> {
   const done: Done[] = [];
   const failed: NodeRefusal[] = [];
   const byNode = Map.groupBy(instances, (instance) => instance.nodeId);
   const batches = [...byNode].flatMap(([nodeId, those]) =>
-    batchesOf(those.map(({ spec }) => spec.instanceId), messageLimits.startCountMax).map((ids) => ({ nodeId, ids })),
+    batchesOf(
+      those.map(({ spec }) => spec.instanceId),
+      messageLimits.startCountMax,
+    ).map((ids) => ({ nodeId, ids })),
   );
   await Promise.all(
     batches.map(async ({ nodeId, ids }) => {
@@ -70,11 +81,20 @@ export function refusedInPart(failed: readonly NodeRefusal[], details: Record<st
   if (first === undefined) throw new Error("nothing was refused");
   const failure = failureOf(first.error);
   const others = failed.length > 1 ? ` (and ${failed.length - 1} more)` : "";
-  return new Failure(failure.code, `instance ${first.instanceId} on node ${first.nodeId}: ${failure.message}${others}`, {
-    ...(failure.fix === undefined ? {} : { fix: failure.fix }),
-    retry: failure.retry,
-    details: { ...failure.details, ...details, failed: failed.slice(0, controlPlaneLimits.failuresListedMax), failedCount: failed.length },
-  });
+  return new Failure(
+    failure.code,
+    `instance ${first.instanceId} on node ${first.nodeId}: ${failure.message}${others}`,
+    {
+      ...(failure.fix === undefined ? {} : { fix: failure.fix }),
+      retry: failure.retry,
+      details: {
+        ...failure.details,
+        ...details,
+        failed: failed.slice(0, controlPlaneLimits.failuresListedMax),
+        failedCount: failed.length,
+      },
+    },
+  );
 }
 
 function nodeUnavailable(nodeId: string, why: string, cause?: Failure): Failure {
@@ -86,5 +106,7 @@ function nodeUnavailable(nodeId: string, why: string, cause?: Failure): Failure 
 }
 
 function batchesOf<One>(list: readonly One[], size: number): One[][] {
-  return Array.from({ length: Math.ceil(list.length / size) }, (_, index) => list.slice(index * size, (index + 1) * size));
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
+    list.slice(index * size, (index + 1) * size),
+  );
 }

@@ -11,7 +11,10 @@ import { assertModuleSize, digestOfModule, holdersOf, storeModule, storePiece } 
  * Stores a module, or one piece of it, on a few nodes. All pieces of one digest go to the same nodes, whichever
  * control plane takes them, as long as no node comes or goes.
  */
-export async function putModule(desk: Desk, request: RequestOf<"ctl.module.put">): Promise<AnswerOf<"ctl.module.put">> {
+export async function putModule(
+  desk: Desk,
+  request: RequestOf<"ctl.module.put">,
+): Promise<AnswerOf<"ctl.module.put">> {
   const piece = "digest" in request ? request : undefined;
   if (piece !== undefined) assertPiece(piece);
   const digest = piece?.digest ?? digestOfModule(request.bytes);
@@ -27,7 +30,8 @@ export async function putModule(desk: Desk, request: RequestOf<"ctl.module.put">
   // One copy is enough to go on; that the other failed is seen in `holders`.
   const refused = stored.find((one) => one.status === "rejected");
   if (taken.length === 0 && refused !== undefined) throw asFailure(refused.reason);
-  if (refused !== undefined) desk.log.warn({ digest, reason: String(refused.reason) }, "a node did not take a module");
+  if (refused !== undefined)
+    desk.log.warn({ digest, reason: String(refused.reason) }, "a node did not take a module");
   const holders = new Set([...holdersOf(desk, digest), ...taken.flatMap(({ value }) => value ?? [])]);
   return { digest, complete: holders.size > 0, holders: [...holders].toSorted() };
 }
@@ -35,7 +39,8 @@ export async function putModule(desk: Desk, request: RequestOf<"ctl.module.put">
 /** Lists the modules that nodes in reach hold. */
 export function listModules(desk: Desk): AnswerOf<"ctl.module.list"> {
   const sizes = new Map<string, number>();
-  for (const node of desk.view.nodes.values()) for (const [digest, sizeBytes] of node.modules) sizes.set(digest, sizeBytes);
+  for (const node of desk.view.nodes.values())
+    for (const [digest, sizeBytes] of node.modules) sizes.set(digest, sizeBytes);
   const modules = [...sizes]
     .map(([digest, sizeBytes]) => ({ digest, sizeBytes, holders: holdersOf(desk, digest) }))
     .filter(({ holders }) => holders.length > 0)
@@ -55,11 +60,23 @@ function homesOf(desk: Desk, digest: string): string[] {
     .map(({ nodeId }) => nodeId);
 }
 
-function assertPiece({ sizeBytes, offset, bytes }: { sizeBytes: number; offset: number; bytes: Uint8Array }): void {
+function assertPiece({
+  sizeBytes,
+  offset,
+  bytes,
+}: {
+  sizeBytes: number;
+  offset: number;
+  bytes: Uint8Array;
+}): void {
   assertModuleSize(sizeBytes);
   if (bytes.length > 0 && offset + bytes.length <= sizeBytes) return;
-  throw new Failure("INVALID_REQUEST", `a piece of ${bytes.length} bytes at ${offset} is not within ${sizeBytes} bytes`, {
-    fix: "Send pieces of at least one byte, from offset 0 to sizeBytes.",
-    details: { fields: ["offset", "bytes"] },
-  });
+  throw new Failure(
+    "INVALID_REQUEST",
+    `a piece of ${bytes.length} bytes at ${offset} is not within ${sizeBytes} bytes`,
+    {
+      fix: "Send pieces of at least one byte, from offset 0 to sizeBytes.",
+      details: { fields: ["offset", "bytes"] },
+    },
+  );
 }

@@ -47,25 +47,42 @@ export function place(nodes: Iterable<PlaceableNode>, wanted: Wanted): Placement
     const { nodeId, instances, sameName } = node;
     const free = node.instancesMax - instances;
     const obstacle = wanted.refused?.get(nodeId) ?? obstacleTo(node, wanted);
-    if (obstacle !== undefined) unfit.push({ nodeId, reason: obstacle, full: wanted.refused?.has(nodeId) ?? false });
-    else if (free <= 0) unfit.push({ nodeId, reason: `is full: ${instances} of ${node.instancesMax} instances`, full: true });
-    else candidates.push({ nodeId, sameName, instances, free, reason: `${sameName} of the same name, ${free} places free` });
+    if (obstacle !== undefined)
+      unfit.push({ nodeId, reason: obstacle, full: wanted.refused?.has(nodeId) ?? false });
+    else if (free <= 0)
+      unfit.push({ nodeId, reason: `is full: ${instances} of ${node.instancesMax} instances`, full: true });
+    else
+      candidates.push({
+        nodeId,
+        sameName,
+        instances,
+        free,
+        reason: `${sameName} of the same name, ${free} places free`,
+      });
   }
   return { candidates: candidates.toSorted(before), unfit };
 }
 
 /** Hands each id to the best candidate at that moment; ids beyond the capacity of all are in `left`. */
-export function distribute(candidates: readonly Candidate[], ids: readonly string[]): { shares: Map<string, string[]>; left: string[] } {
+export function distribute(
+  candidates: readonly Candidate[],
+  ids: readonly string[],
+): { shares: Map<string, string[]>; left: string[] } {
   const shares = new Map<string, string[]>();
   const left: string[] = [];
   let open = [...candidates];
   for (const id of ids) {
-    const best = open.reduce<Candidate | undefined>((one, other) => (one === undefined || before(other, one) < 0 ? other : one), undefined);
+    const best = open.reduce<Candidate | undefined>(
+      (one, other) => (one === undefined || before(other, one) < 0 ? other : one),
+      undefined,
+    );
     if (best === undefined) {
       left.push(id);
       continue;
     }
-    shares.set(best.nodeId, [...(shares.get(best.nodeId) ?? []), id]);
+    const share = shares.get(best.nodeId);
+    if (share === undefined) shares.set(best.nodeId, [id]);
+    else share.push(id);
     const { sameName, instances, free } = best;
     const taken = { ...best, sameName: sameName + 1, instances: instances + 1, free: free - 1 };
     open = open.flatMap((one) => (one !== best ? [one] : taken.free > 0 ? [taken] : []));
@@ -84,12 +101,16 @@ export function noPlace({ unfit }: Pick<Placement, "unfit">, what: string): Fail
   const reasons = unfit.slice(0, 5).map(({ nodeId, reason }) => `${nodeId} ${reason}`);
   const more = unfit.length > 5 ? `; and ${unfit.length - 5} more` : "";
   const full = unfit.some((node) => node.full);
-  return new Failure(full ? "RESOURCE_EXHAUSTED" : "NODE_UNAVAILABLE", `no node can take ${what}: ${reasons.join("; ")}${more}`, {
-    fix: full
-      ? "Stop instances that are not needed, or start another node with `wasmatrix node`."
-      : "`wasmatrix nodes` shows the nodes; `wasmatrix node --label key=value` starts one that fits.",
-    details,
-  });
+  return new Failure(
+    full ? "RESOURCE_EXHAUSTED" : "NODE_UNAVAILABLE",
+    `no node can take ${what}: ${reasons.join("; ")}${more}`,
+    {
+      fix: full
+        ? "Stop instances that are not needed, or start another node with `wasmatrix node`."
+        : "`wasmatrix nodes` shows the nodes; `wasmatrix node --label key=value` starts one that fits.",
+      details,
+    },
+  );
 }
 
 function obstacleTo(node: PlaceableNode, { requires }: Wanted): string | undefined {
@@ -99,7 +120,8 @@ function obstacleTo(node: PlaceableNode, { requires }: Wanted): string | undefin
   if (node.guestKinds.length === 0) return "runs no guests";
   for (const [label, value] of Object.entries(requires)) {
     const actual = Object.hasOwn(node.labels, label) ? node.labels[label] : undefined;
-    if (actual !== value) return `has ${actual === undefined ? `no label ${label}` : `${label}=${actual}`}, required is ${label}=${value}`;
+    if (actual !== value)
+      return `has ${actual === undefined ? `no label ${label}` : `${label}=${actual}`}, required is ${label}=${value}`;
   }
   return undefined;
 }

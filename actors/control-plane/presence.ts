@@ -24,7 +24,15 @@ interface Present {
 }
 
 /** Keeps one presence machine per node; a node that it forgets is taken out of the view as well. */
-export function createPresence({ view, clock, log }: { view: LatticeView; clock: Clock; log: Log }): Presence {
+export function createPresence({
+  view,
+  clock,
+  log,
+}: {
+  view: LatticeView;
+  clock: Clock;
+  log: Log;
+}): Presence {
   const nodes = new Map<string, Present>();
 
   function begin(nodeId: string): void {

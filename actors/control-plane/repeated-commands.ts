@@ -10,7 +10,11 @@ export interface RepeatedCommands {
    * and also when it was a refusal. Without a `commandId` the command is simply carried out. INVALID_REQUEST when the
    * same `commandId` comes with another content.
    */
-  once<Answer>(request: { commandId?: string | undefined }, verb: string, carryOut: () => Promise<Answer>): Promise<Answer>;
+  once<Answer>(
+    request: { commandId?: string | undefined },
+    verb: string,
+    carryOut: () => Promise<Answer>,
+  ): Promise<Answer>;
   /** Resolves when no command is in progress. */
   idle(): Promise<void>;
 }
@@ -33,7 +37,11 @@ export function createRepeatedCommands(capacity: number = controlPlaneLimits.ans
   }
 
   return {
-    async once<Answer>({ ...request }: { commandId?: string | undefined }, verb: string, carryOut: () => Promise<Answer>) {
+    async once<Answer>(
+      { ...request }: { commandId?: string | undefined },
+      verb: string,
+      carryOut: () => Promise<Answer>,
+    ) {
       const { commandId } = request;
       if (commandId === undefined) return track(carryOut());
       const content = createHash("sha256").update(verb).update(encode(request, "msgpack")).digest("base64");

@@ -14,10 +14,17 @@ export function digestOfModule(bytes: Uint8Array): string {
 /** Throws INVALID_MODULE unless a module may have that size. */
 export function assertModuleSize(sizeBytes: number): void {
   if (sizeBytes > 0 && sizeBytes <= moduleLimits.moduleBytesMax) return;
-  throw new Failure("INVALID_MODULE", `a module has 1 to ${moduleLimits.moduleBytesMax} bytes, this one has ${sizeBytes}`, {
-    fix: sizeBytes === 0 ? "Send the bytes of a .wasm file." : "Build it smaller: strip debug sections, optimise for size.",
-    details: { sizeBytes },
-  });
+  throw new Failure(
+    "INVALID_MODULE",
+    `a module has 1 to ${moduleLimits.moduleBytesMax} bytes, this one has ${sizeBytes}`,
+    {
+      fix:
+        sizeBytes === 0
+          ? "Send the bytes of a .wasm file."
+          : "Build it smaller: strip debug sections, optimise for size.",
+      details: { sizeBytes },
+    },
+  );
 }
 
 /** The nodes in reach that hold a module. */
@@ -29,18 +36,32 @@ export function holdersOf(desk: Desk, digest: string): string[] {
 }
 
 /** Brings a whole module to one node in pieces; does nothing where the node is known to hold it. */
-export async function storeModule(desk: Desk, nodeId: string, digest: string, bytes: Uint8Array): Promise<void> {
+export async function storeModule(
+  desk: Desk,
+  nodeId: string,
+  digest: string,
+  bytes: Uint8Array,
+): Promise<void> {
   if (desk.view.nodes.get(nodeId)?.modules.has(digest) === true) return;
   const { pieceBytes, pieceOverheadBytes } = controlPlaneLimits;
   const size = Math.max(1, Math.min(pieceBytes, desk.bus.maxPayloadBytes - pieceOverheadBytes));
   let complete = false;
   for (let offset = 0; offset < bytes.length; offset += size)
-    complete = await storePiece(desk, nodeId, { digest, sizeBytes: bytes.length, offset, bytes: bytes.slice(offset, offset + size) });
+    complete = await storePiece(desk, nodeId, {
+      digest,
+      sizeBytes: bytes.length,
+      offset,
+      bytes: bytes.slice(offset, offset + size),
+    });
   if (complete) return;
-  throw new Failure("COMMUNICATION_FAILURE", `node ${nodeId} took every piece of ${digest} and still misses some`, {
-    fix: "Send the command again; the pieces are put together anew.",
-    details: { nodeId, digest },
-  });
+  throw new Failure(
+    "COMMUNICATION_FAILURE",
+    `node ${nodeId} took every piece of ${digest} and still misses some`,
+    {
+      fix: "Send the command again; the pieces are put together anew.",
+      details: { nodeId, digest },
+    },
+  );
 }
 
 /** Brings one piece to one node; true when the node then holds all of it. */

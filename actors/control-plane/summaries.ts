@@ -1,4 +1,10 @@
-import { allInstances, type InstanceView, type NodeView, outranks, type ProviderView } from "../../src/lattice/view.ts";
+import {
+  allInstances,
+  type InstanceView,
+  type NodeView,
+  outranks,
+  type ProviderView,
+} from "../../src/lattice/view.ts";
 import type { NodeSummary, ProviderSummary } from "../../src/protocol/commands.ts";
 import type { InstanceDetail, InstanceStatus, InstanceSummary } from "../../src/protocol/instance-spec.ts";
 import type { Desk } from "./desk.ts";

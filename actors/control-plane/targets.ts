@@ -63,10 +63,17 @@ function notFound(desk: Desk, message: string, wanted: string): Failure {
 }
 
 function similarTo(desk: Desk, wanted: string): string[] {
-  const names = new Set(instancesOf(desk).flatMap(({ spec }) => (spec.name === undefined ? [spec.instanceId] : [spec.name, spec.instanceId])));
+  const names = new Set(
+    instancesOf(desk).flatMap(({ spec }) =>
+      spec.name === undefined ? [spec.instanceId] : [spec.name, spec.instanceId],
+    ),
+  );
   const far = Math.max(2, Math.floor(wanted.length / 3));
   return [...names]
-    .map((name) => ({ name, far: name.startsWith(wanted) || wanted.startsWith(name) ? 0 : distance(name, wanted) }))
+    .map((name) => ({
+      name,
+      far: name.startsWith(wanted) || wanted.startsWith(name) ? 0 : distance(name, wanted),
+    }))
     .filter((one) => one.far <= far)
     .toSorted((one, other) => one.far - other.far || (one.name < other.name ? -1 : 1))
     .slice(0, controlPlaneLimits.suggestionsMax)

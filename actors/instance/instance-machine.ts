@@ -90,7 +90,11 @@ export const instanceMachine = setup({
   guards: {
     isRefusedAtFirst: ({ context, event }) => {
       const { code } = failureIn(event);
-      return !context.hasRun && context.restarts === 0 && (code === "INVALID_MODULE" || code === "RESOURCE_EXHAUSTED");
+      return (
+        !context.hasRun &&
+        context.restarts === 0 &&
+        (code === "INVALID_MODULE" || code === "RESOURCE_EXHAUSTED")
+      );
     },
     mayBeEngine: ({ event }) => failureIn(event).code === "COMMUNICATION_FAILURE",
     policyIsNever: ({ context }) => context.spec.restartPolicy.type === "never",

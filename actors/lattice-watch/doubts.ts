@@ -45,8 +45,14 @@ export function createDoubts(world: {
     const pause = Math.min(watchLimits.replayRetryMs * 2 ** tries, watchLimits.replayRetryMsMax);
     askLater(nodeId, tries + 1, pause);
     const timeoutMs = watchLimits.replayRequestTimeoutMs;
-    ask(bus, "node.fact.replay", { lattice, node: nodeId }, { reason: "something is missing" }, { timeoutMs }).catch(
-      (error: unknown) => log.debug({ node: nodeId, reason: String(error) }, "a doubted node did not answer"),
+    ask(
+      bus,
+      "node.fact.replay",
+      { lattice, node: nodeId },
+      { reason: "something is missing" },
+      { timeoutMs },
+    ).catch((error: unknown) =>
+      log.debug({ node: nodeId, reason: String(error) }, "a doubted node did not answer"),
     );
   }
 

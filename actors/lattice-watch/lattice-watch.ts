@@ -61,7 +61,10 @@ export function createLatticeWatch({ lattice, bus, clock, log, only }: LatticeWa
     try {
       const said = readSaying(message, `${noun}.${verb}`);
       if (said.node !== node || said.lattice !== lattice || said.kind !== `${noun}.${verb}`) {
-        log.warn({ subject: message.subject, node: said.node, kind: said.kind }, "a fact that is not its speaker's own");
+        log.warn(
+          { subject: message.subject, node: said.node, kind: said.kind },
+          "a fact that is not its speaker's own",
+        );
         return;
       }
       take(said);

@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { ask } from "../../src/bus/ask.ts";
 import type { Bus } from "../../src/bus/bus.ts";
 import type { Clock } from "../../src/clock.ts";
@@ -5,6 +6,7 @@ import { providerLimits } from "../../src/limits.ts";
 import type { CapabilityCall } from "../../src/protocol/calls.ts";
 import { Failure } from "../../src/protocol/errors.ts";
 import type { Assignment } from "../../src/protocol/instance-spec.ts";
+import type { NodeAssignments } from "../../src/protocol/node-commands.ts";
 import { operationPermissions } from "../../src/protocol/permissions.ts";
 import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
 
@@ -76,11 +78,20 @@ export function createGrants(world: {
     const underWay = questions.get(key);
     if (underWay !== undefined) return underWay;
     if (questions.size >= providerLimits.questionsMax) {
-      throw new Failure("RESOURCE_EXHAUSTED", "too many calls whose grants are unknown wait already", { retry: "later" });
+      throw new Failure("RESOURCE_EXHAUSTED", "too many calls whose grants are unknown wait already", {
+        retry: "later",
+      });
     }
     const timeoutMs = providerLimits.assignmentQueryMs;
-    const question = ask(bus, "node.capability.list", { lattice, node: callingNode }, { instanceId }, { timeoutMs })
-      .then(({ name, incarnation, capabilities }) => {
+    const question = ask(
+      bus,
+      "node.capability.list",
+      { lattice, node: callingNode },
+      { instanceId },
+      { timeoutMs },
+    )
+      .then((answer) => {
+        const { name, incarnation, capabilities } = answer as unknown as z.infer<typeof NodeAssignments>;
         const known = { name, incarnation, grants: capabilities };
         if (asked.size >= providerLimits.askedGrantsMax) asked.clear();
         asked.set(key, { ...known, until: clock.now() + providerLimits.askedGrantMs });
@@ -103,10 +114,19 @@ export function createGrants(world: {
         why = `node ${callingNode} does not vouch for instance ${call.instanceId}`;
       }
       const permission = operationPermissions.get(providerType)?.get(operation);
-      throw new Failure("PERMISSION_DENIED", `${call.capabilityId}.${operation} on provider ${provider}: ${why}`, {
-        fix: `wasmatrix assign ${call.instanceId} ${call.capabilityId}=${permission ?? `${providerType}:…`}`,
-        details: { capabilityId: call.capabilityId, provider, operation, ...(permission === undefined ? {} : { permission }) },
-      });
+      throw new Failure(
+        "PERMISSION_DENIED",
+        `${call.capabilityId}.${operation} on provider ${provider}: ${why}`,
+        {
+          fix: `wasmatrix assign ${call.instanceId} ${call.capabilityId}=${permission ?? `${providerType}:…`}`,
+          details: {
+            capabilityId: call.capabilityId,
+            provider,
+            operation,
+            ...(permission === undefined ? {} : { permission }),
+          },
+        },
+      );
     },
     end: forget,
   };

@@ -48,16 +48,23 @@ export function openProviderCalls(options: ProviderCallsOptions): OpenProvider {
     try {
       const { callingNode = "", operation = "" } = parametersOf("cap", message.subject);
       const call = readCall(message.data);
-      if (operationPermissions.get(providerType)?.has(operation) !== true) throw unknownOperation(providerType, operation);
-      const grant = grants.find(callingNode, operation, call) ?? (await grants.findOrAsk(callingNode, operation, call));
+      if (operationPermissions.get(providerType)?.has(operation) !== true)
+        throw unknownOperation(providerType, operation);
+      const grant =
+        grants.find(callingNode, operation, call) ?? (await grants.findOrAsk(callingNode, operation, call));
       message.respond(await perform(call, grant, operation));
     } catch (error) {
-      if (!(error instanceof Failure)) log.error({ provider, error: String(error) }, "a capability call ran into a bug");
+      if (!(error instanceof Failure))
+        log.error({ provider, error: String(error) }, "a capability call ran into a bug");
       refuse(message, error);
     }
   }
 
-  function perform(call: CapabilityCall, { name, assignment }: Grant, operation: string): Promise<Uint8Array> {
+  function perform(
+    call: CapabilityCall,
+    { name, assignment }: Grant,
+    operation: string,
+  ): Promise<Uint8Array> {
     const scope = { lattice, instanceId: call.instanceId, name, config: assignment.config };
     return capability.call(scope, operation, call.payload);
   }
@@ -79,7 +86,9 @@ export function openProviderCalls(options: ProviderCallsOptions): OpenProvider {
 
   const forgetStatus = bus.onStatus((status) => {
     if (status.type === "refused" && status.operation === "subscribe" && status.subject === filter)
-      onBroken(`the bus refuses to deliver calls on ${filter}: its credentials are not those of this provider`);
+      onBroken(
+        `the bus refuses to deliver calls on ${filter}: its credentials are not those of this provider`,
+      );
   });
   const subscription = bus.subscribe(filter, hear, { queue: provider });
   return {
@@ -94,14 +103,25 @@ export function openProviderCalls(options: ProviderCallsOptions): OpenProvider {
 function readCall(data: Uint8Array): CapabilityCall {
   const value = decode(data).value as Partial<Record<keyof CapabilityCall, unknown>>;
   const { instanceId, incarnation, capabilityId, payload } = value;
-  if (isId(instanceId) && Number.isSafeInteger(incarnation) && isId(capabilityId) && payload instanceof Uint8Array)
+  if (
+    isId(instanceId) &&
+    Number.isSafeInteger(incarnation) &&
+    isId(capabilityId) &&
+    payload instanceof Uint8Array
+  )
     return { instanceId, incarnation: incarnation as number, capabilityId, payload };
-  throw new Failure("INVALID_REQUEST", "a capability call has an instanceId, an incarnation, a capabilityId and a payload of bytes", {
-    fix: "Send a MessagePack map with these four fields.",
-  });
+  throw new Failure(
+    "INVALID_REQUEST",
+    "a capability call has an instanceId, an incarnation, a capabilityId and a payload of bytes",
+    {
+      fix: "Send a MessagePack map with these four fields.",
+    },
+  );
 }
 
 function unknownOperation(providerType: string, operation: string): Failure {
   const known = [...(operationPermissions.get(providerType)?.keys() ?? [])].join(", ");
-  return new Failure("INVALID_REQUEST", `${providerType} has no operation ${operation}`, { fix: `There are: ${known}.` });
+  return new Failure("INVALID_REQUEST", `${providerType} has no operation ${operation}`, {
+    fix: `There are: ${known}.`,
+  });
 }

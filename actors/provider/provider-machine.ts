@@ -20,7 +20,10 @@ export interface ProviderInput {
 }
 
 /** What a provider is told. */
-export type ProviderEvent = { type: "stop" } | { type: "provider.opened"; provider: OpenProvider } | { type: "provider.broken"; reason: string };
+export type ProviderEvent =
+  | { type: "stop" }
+  | { type: "provider.opened"; provider: OpenProvider }
+  | { type: "provider.broken"; reason: string };
 
 interface ProviderContext extends ProviderInput {
   opened?: OpenProvider;
@@ -52,7 +55,9 @@ export const providerMachine = setup({
     closeCalls: fromPromise<void, OpenProvider | undefined>(async ({ input }) => input?.stop()),
   },
   actions: {
-    rememberOpened: assign(({ event }) => (event.type === "provider.opened" ? { opened: event.provider } : {})),
+    rememberOpened: assign(({ event }) =>
+      event.type === "provider.opened" ? { opened: event.provider } : {},
+    ),
     rememberReason: assign(({ event }) => (event.type === "provider.broken" ? { reason: event.reason } : {})),
     stateStarting: ({ context }) => context.state("provider.starting", context.info),
     stateAvailable: ({ context }) => context.state("provider.available", context.info),
@@ -80,7 +85,12 @@ export const providerMachine = setup({
       },
     },
     draining: {
-      invoke: { src: "closeCalls", input: ({ context }) => context.opened, onDone: "stopped", onError: "stopped" },
+      invoke: {
+        src: "closeCalls",
+        input: ({ context }) => context.opened,
+        onDone: "stopped",
+        onError: "stopped",
+      },
     },
     stopped: { type: "final", entry: "stateStopped" },
     failed: { entry: ["stateFailed", "fail"] },

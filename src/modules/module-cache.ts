@@ -21,7 +21,11 @@ export interface ModuleCache {
    */
   putPiece(digest: string, sizeBytes: number, offset: number, bytes: Uint8Array): Promise<boolean>;
   /** Up to `length` bytes from `offset`. MODULE_NOT_FOUND, or INVALID_REQUEST beyond the end. */
-  readPiece(digest: string, offset: number, length: number): Promise<{ bytes: Uint8Array; sizeBytes: number }>;
+  readPiece(
+    digest: string,
+    offset: number,
+    length: number,
+  ): Promise<{ bytes: Uint8Array; sizeBytes: number }>;
   /** Digest and size of each held module, the least recently used first. */
   list(): [digest: string, sizeBytes: number][];
   /** Forgets the least recently used modules until the rest fits; says which. Those in use stay in any case. */
@@ -109,7 +113,7 @@ export async function openModuleCache({
     async evict(isInUse) {
       let total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
       const evicted: string[] = [];
-      for (const [digest, size] of [...sizes]) {
+      for (const [digest, size] of sizes) {
         if (total <= bytesMax) break;
         if (isInUse(digest)) continue;
         sizes.delete(digest);
@@ -132,7 +136,11 @@ export function moduleNotFound(digest: string): Failure {
 
 function checkSize(sizeBytes: number): void {
   if (sizeBytes >= 1 && sizeBytes <= moduleLimits.moduleBytesMax) return;
-  throw new Failure("INVALID_MODULE", `a module has 1 to ${moduleLimits.moduleBytesMax} bytes, not ${sizeBytes}`, {
-    fix: "Strip debug sections (wasm-opt --strip-debug), or split the guest.",
-  });
+  throw new Failure(
+    "INVALID_MODULE",
+    `a module has 1 to ${moduleLimits.moduleBytesMax} bytes, not ${sizeBytes}`,
+    {
+      fix: "Strip debug sections (wasm-opt --strip-debug), or split the guest.",
+    },
+  );
 }

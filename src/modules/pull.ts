@@ -31,10 +31,14 @@ export async function pullModule({ digest, holders, readPiece, cache }: PullOpti
       reasons.push(`${holder}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  throw new Failure("MODULE_NOT_FOUND", `no node in reach gave ${digest}; ${reasons.join("; ") || "none is known to hold it"}`, {
-    fix: "Upload it again: wasmatrix module put <file>",
-    details: { digest, holders },
-  });
+  throw new Failure(
+    "MODULE_NOT_FOUND",
+    `no node in reach gave ${digest}; ${reasons.join("; ") || "none is known to hold it"}`,
+    {
+      fix: "Upload it again: wasmatrix module put <file>",
+      details: { digest, holders },
+    },
+  );
 
   async function pullFrom(holder: string): Promise<void> {
     const first = await readPiece(holder, 0, cacheLimits.pieceBytes);
@@ -47,7 +51,8 @@ export async function pullModule({ digest, holders, readPiece, cache }: PullOpti
         const length = Math.min(cacheLimits.pieceBytes, sizeBytes - offset);
         next += length;
         const piece = await readPiece(holder, offset, length);
-        if (piece.bytes.length !== length) throw new Error(`it gave ${piece.bytes.length} of ${length} bytes at ${offset}`);
+        if (piece.bytes.length !== length)
+          throw new Error(`it gave ${piece.bytes.length} of ${length} bytes at ${offset}`);
         await cache.putPiece(digest, sizeBytes, offset, piece.bytes);
       }
     };

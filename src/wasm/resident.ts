@@ -83,12 +83,11 @@ export function createResident(
     /** Every way by which a guest is suspended and goes on. */
     const suspend = async <Result>(work: () => Promise<Result>): Promise<Result> => {
       runQueue.rested(slot);
-      try {
-        return await work();
-      } finally {
-        await runQueue.turn(slot);
-        if (!isCurrent()) throw new Abandoned("the call was given up while it waited");
-      }
+      const [outcome] = await Promise.allSettled([work()]);
+      await runQueue.turn(slot);
+      if (!isCurrent()) throw new Abandoned("the call was given up while it waited");
+      if (outcome.status === "rejected") throw outcome.reason;
+      return outcome.value;
     };
     return {
       instanceId,
