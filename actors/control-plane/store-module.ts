@@ -68,7 +68,7 @@ export async function storeModule(
 export async function storePiece(
   desk: Desk,
   nodeId: string,
-  piece: { digest: string; sizeBytes: number; offset: number; bytes: Uint8Array },
+  piece: { digest: string; sizeBytes: number; offset: number; bytes: Uint8Array<ArrayBuffer> },
 ): Promise<boolean> {
   const { complete } = await askNode(desk, nodeId, "node.module.put", piece, controlPlaneLimits.nodePieceMs);
   return complete;

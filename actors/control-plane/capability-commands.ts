@@ -1,0 +1,99 @@
+import type { AnswerOf, RequestOf } from "../../src/bus/serve.ts";
+import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
+import { Failure } from "../../src/protocol/errors.ts";
+import type { ListedAssignment } from "../../src/protocol/commands.ts";
+import { askNode, askNodesOf, refusedInPart } from "./ask-node.ts";
+import type { Desk } from "./desk.ts";
+import { warningsOf } from "./provider-warnings.ts";
+import { instancesOf } from "./summaries.ts";
+import { isMeant, livingTargets } from "./targets.ts";
+
+/** Grants; answered once every cell concerned enforces it. Its `warning` says when the provider is not there. */
+export async function assignCapability(
+  desk: Desk,
+  request: RequestOf<"ctl.capability.assign">,
+): Promise<AnswerOf<"ctl.capability.assign">> {
+  const { assignment, commandId } = request;
+  const targets = livingTargets(desk, request);
+  const warning = warningsOf(desk, [assignment]);
+  const { done, failed } = await askNodesOf(desk, targets, async (nodeId, instanceIds) => {
+    const question = { instanceIds, assignment, ...(commandId === undefined ? {} : { commandId }) };
+    const answer = await askNode(
+      desk,
+      nodeId,
+      "node.capability.assign",
+      question,
+      controlPlaneLimits.nodeGrantMs,
+    );
+    return { done: answer.instances, failed: answer.failed };
+  });
+  if (failed.length > 0) throw refusedInPart(failed, { done });
+  return { instances: done.toSorted(byText), ...warning };
+}
+
+/** Takes a grant back; INVALID_REQUEST when none of the instances has it. */
+export async function revokeCapability(
+  desk: Desk,
+  request: RequestOf<"ctl.capability.revoke">,
+): Promise<AnswerOf<"ctl.capability.revoke">> {
+  const { capabilityId, commandId } = request;
+  const targets = livingTargets(desk, request);
+  const holding = targets.filter((instance) => instance.assignments.has(capabilityId));
+  if (holding.length === 0) {
+    const granted = [...new Set(targets.flatMap((instance) => [...instance.assignments.keys()]))];
+    throw new Failure(
+      "INVALID_REQUEST",
+      `${request.instanceId ?? request.name} has no capability ${capabilityId}`,
+      {
+        fix:
+          granted.length === 0
+            ? "It has none at all; `wasmatrix inspect` shows the grants."
+            : `It has: ${granted.join(", ")}.`,
+        details: { fields: ["capabilityId"], granted },
+      },
+    );
+  }
+  const { done, failed } = await askNodesOf(desk, holding, async (nodeId, instanceIds) => {
+    const question = { instanceIds, capabilityId, ...(commandId === undefined ? {} : { commandId }) };
+    const answer = await askNode(
+      desk,
+      nodeId,
+      "node.capability.revoke",
+      question,
+      controlPlaneLimits.nodeGrantMs,
+    );
+    return { done: answer.instances, failed: answer.failed };
+  });
+  if (failed.length > 0) throw refusedInPart(failed, { done });
+  return { instances: done.toSorted(byText) };
+}
+
+/** A page of the grants of all living instances; a page ends between instances, so it may exceed its limit by one's grants. */
+export function listCapabilities(
+  desk: Desk,
+  request: RequestOf<"ctl.capability.list">,
+): AnswerOf<"ctl.capability.list"> {
+  const { after = "", limit = messageLimits.listPageMax } = request;
+  const assignments: ListedAssignment[] = [];
+  let last: string | undefined;
+  for (const instance of instancesOf(desk)) {
+    const { instanceId } = instance.spec;
+    if (
+      instance.status === "stopped" ||
+      instance.assignments.size === 0 ||
+      instanceId <= after ||
+      !isMeant(instance, request)
+    )
+      continue;
+    if (assignments.length >= limit)
+      return { assignments, ...(last === undefined ? {} : { next: last }), view: desk.viewStatus() };
+    for (const assignment of instance.assignments.values())
+      assignments.push({ instanceId, nodeId: instance.nodeId, ...assignment });
+    last = instanceId;
+  }
+  return { assignments, view: desk.viewStatus() };
+}
+
+function byText(one: string, other: string): number {
+  return one < other ? -1 : 1;
+}

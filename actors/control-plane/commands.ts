@@ -1,0 +1,54 @@
+import type { Subscription } from "../../src/bus/bus.ts";
+import { type AnswerOf, type RequestOf, serve } from "../../src/bus/serve.ts";
+import type { SubjectName } from "../../src/protocol/subjects.ts";
+import { assignCapability, listCapabilities, revokeCapability } from "./capability-commands.ts";
+import type { Desk } from "./desk.ts";
+import {
+  listInstances,
+  queryInstance,
+  restartInstance,
+  startInstance,
+  stopInstance,
+} from "./instance-commands.ts";
+import { listFacts, listNodes, listProviders } from "./listing-commands.ts";
+import { listModules, putModule } from "./module-commands.ts";
+
+type Command = Extract<SubjectName, `ctl.${string}`>;
+type Handler<Name extends Command> = (
+  desk: Desk,
+  request: RequestOf<Name>,
+) => AnswerOf<Name> | Promise<AnswerOf<Name>>;
+
+const handlers: { readonly [Name in Command]: Handler<Name> } = {
+  "ctl.instance.start": startInstance,
+  "ctl.instance.stop": stopInstance,
+  "ctl.instance.restart": restartInstance,
+  "ctl.instance.query": queryInstance,
+  "ctl.instance.list": listInstances,
+  "ctl.capability.assign": assignCapability,
+  "ctl.capability.revoke": revokeCapability,
+  "ctl.capability.list": listCapabilities,
+  "ctl.node.list": listNodes,
+  "ctl.provider.list": listProviders,
+  "ctl.module.put": putModule,
+  "ctl.module.list": listModules,
+  "ctl.fact.list": listFacts,
+};
+
+/** Answers every command of the subject table, shared with the other control planes of the lattice. */
+export function serveCommands(desk: Desk): Subscription[] {
+  return (Object.keys(handlers) as Command[]).map((name) => serveCommand(desk, name));
+}
+
+function serveCommand<Name extends Command>(desk: Desk, name: Name): Subscription {
+  const handle: Handler<Name> = handlers[name];
+  return serve(
+    desk.bus,
+    desk.clock,
+    name,
+    { lattice: desk.lattice },
+    (request) =>
+      desk.commands.once(request as { commandId?: string }, name, async () => handle(desk, request)),
+    "control-plane",
+  );
+}

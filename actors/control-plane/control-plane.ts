@@ -1,0 +1,119 @@
+import { createActor, fromCallback, fromPromise } from "xstate";
+import type { Bus } from "../../src/bus/bus.ts";
+import type { Chance } from "../../src/chance.ts";
+import { type Clock, timestamp } from "../../src/clock.ts";
+import { gapsOf } from "../../src/lattice/view.ts";
+import type { Log } from "../../src/log.ts";
+import { createLatticeWatch } from "../lattice-watch/lattice-watch.ts";
+import { serveCommands } from "./commands.ts";
+import { type ControlPlaneEvent, controlPlaneMachine } from "./control-plane-machine.ts";
+import type { Desk } from "./desk.ts";
+import { createPresence } from "./presence.ts";
+import { createRecentFacts } from "./recent-facts.ts";
+import { createRepeatedCommands } from "./repeated-commands.ts";
+import { watchSettling } from "./settling.ts";
+
+/** A control plane at work. */
+export interface ControlPlane {
+  readonly id: string;
+  /** Resolves when the view was rebuilt for the first time; never if it is stopped before. */
+  readonly ready: Promise<void>;
+  /** Takes no more commands, answers those in progress, and ends; the bus stays open. */
+  stop(): Promise<void>;
+}
+
+/** What a control plane needs of the world. */
+export interface ControlPlaneOptions {
+  lattice: string;
+  controlPlaneId: string;
+  bus: Bus;
+  clock: Clock;
+  chance: Chance;
+  log: Log;
+}
+
+/**
+ * Starts a control plane. It stores nothing: what it knows it hears from the nodes, and every answer says whether that
+ * is everything. Any number of them share a lattice.
+ */
+export function startControlPlane({
+  lattice,
+  controlPlaneId,
+  bus,
+  clock,
+  log,
+}: ControlPlaneOptions): ControlPlane {
+  const watch = createLatticeWatch({ lattice, bus, clock, log });
+  const { view } = watch;
+  const presence = createPresence({ view, clock, log });
+  const facts = createRecentFacts();
+  const commands = createRepeatedCommands();
+  const { promise: ready, resolve: announceReady } = Promise.withResolvers<void>();
+  const { promise: stopped, resolve: announceStopped } = Promise.withResolvers<void>();
+
+  const machine = controlPlaneMachine.provide({
+    actors: {
+      watchSettling: fromCallback<ControlPlaneEvent>(({ sendBack }) =>
+        watchSettling({ view, presence, clock }, () => sendBack({ type: "settled" })),
+      ),
+      drainCommands: fromPromise(async () => {
+        await Promise.all(subscriptions.map((subscription) => subscription.drain()));
+        await commands.idle();
+      }),
+    },
+    actions: {
+      announceReady: () => announceReady(),
+      judgeNobody: () => presence.busLost(),
+      judgeNodes: () => presence.busRegained(),
+    },
+  });
+  const actor = createActor(machine, { clock });
+  const desk: Desk = {
+    lattice,
+    bus,
+    clock,
+    log,
+    view,
+    presence,
+    facts,
+    commands,
+    reserved: new Map(),
+    viewStatus() {
+      const gaps = gapsOf(view);
+      const complete = gaps.length === 0 && actor.getSnapshot().matches({ serving: "ready" });
+      return { complete, gaps, asOf: timestamp(clock) };
+    },
+  };
+
+  const forgetters = [
+    watch.onFact((fact) => facts.add(fact)),
+    watch.onChange((nodeId) => view.nodes.has(nodeId) && presence.heard(nodeId)),
+    bus.onStatus(({ type }) => {
+      if (type === "disconnected") actor.send({ type: "bus.disconnected" });
+      else if (type === "connected" || type === "reconnected") actor.send({ type: "bus.connected" });
+    }),
+  ];
+  actor.subscribe((snapshot) => log.debug({ state: snapshot.value }, "the control plane's state changed"));
+  actor.subscribe({
+    complete() {
+      for (const forget of forgetters) forget();
+      watch.stop();
+      presence.stop();
+      announceStopped();
+    },
+  });
+  actor.start();
+  const subscriptions = serveCommands(desk);
+  watch.start();
+  if (bus.connected) actor.send({ type: "bus.connected" });
+  log.info({ controlPlane: controlPlaneId }, "the control plane takes commands");
+
+  return {
+    id: controlPlaneId,
+    ready,
+    stop() {
+      actor.send({ type: "stop" });
+      return stopped;
+    },
+  };
+}

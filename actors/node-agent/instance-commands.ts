@@ -1,0 +1,122 @@
+import type { Subscription } from "../../src/bus/bus.ts";
+import { serve } from "../../src/bus/serve.ts";
+import { timestamp } from "../../src/clock.ts";
+import { errorBody, Failure } from "../../src/protocol/errors.ts";
+import type { InstanceSummary } from "../../src/protocol/instance-spec.ts";
+import type { NodeInstanceStart, NodeInstancesDone } from "../../src/protocol/node-commands.ts";
+import type { InstanceActor } from "../instance/instance-machine.ts";
+import { summaryOf, untilRunning, untilStopped } from "./instance-table.ts";
+import type { Modules } from "./module-commands.ts";
+import type { NodeWorld } from "./node-world.ts";
+
+/** Serves `instance.start`, `instance.stop` and `instance.restart` of a node. */
+export function serveInstanceCommands(world: NodeWorld, modules: Modules): Subscription[] {
+  const { lattice, nodeId, bus, clock } = world;
+  const here = { lattice, node: nodeId };
+  return [
+    serve(bus, clock, "node.instance.start", here, (request) => start(world, modules, request)),
+    serve(bus, clock, "node.instance.stop", here, ({ instanceIds, commandId }) =>
+      each(world, instanceIds, async (instanceId) => {
+        const actor = alive(world, instanceId);
+        actor.send({ type: "instance.stop", reason: "it was told to", cause: commandId });
+        await untilStopped(actor);
+      }),
+    ),
+    serve(bus, clock, "node.instance.restart", here, ({ instanceIds, commandId }) =>
+      each(world, instanceIds, async (instanceId) => {
+        const actor = alive(world, instanceId);
+        actor.send({ type: "instance.restart", cause: commandId });
+        await untilRunning(actor);
+      }),
+    ),
+  ];
+}
+
+/** An instance that has not ended; INSTANCE_NOT_FOUND or INSTANCE_UNAVAILABLE for any other. */
+export function alive({ instances, speaker, nodeId }: NodeWorld, instanceId: string): InstanceActor {
+  const actor = instances.get(instanceId);
+  if (actor !== undefined) return actor;
+  if (speaker.own().instances.has(instanceId)) {
+    throw new Failure("INSTANCE_UNAVAILABLE", `instance ${instanceId} is stopped already`, {
+      fix: "Start it again with instance.start; a stopped instance cannot be changed.",
+      retry: "never",
+    });
+  }
+  throw new Failure("INSTANCE_NOT_FOUND", `node ${nodeId} has no instance ${instanceId}`, {
+    fix: "wasmatrix list shows the instances that there are.",
+  });
+}
+
+async function start(world: NodeWorld, modules: Modules, request: NodeInstanceStart): Promise<Answer> {
+  const { template, instanceIds, holders, wait } = request;
+  if (!world.takesInstances()) {
+    throw new Failure(
+      "NODE_UNAVAILABLE",
+      `node ${world.nodeId} takes no instances: it is leaving or has no engine`,
+      {
+        fix: "Start it on another node.",
+      },
+    );
+  }
+  const fresh = instanceIds.some((instanceId) => !isRepeated(world, instanceId, request));
+  const begin = () =>
+    each(world, instanceIds, async (instanceId) => {
+      const actor = beginOne(world, instanceId, request);
+      if (actor !== undefined && wait === "running") await untilRunning(actor);
+    });
+  return fresh ? modules.withModule(template.moduleHash, holders, template.limits, begin) : begin();
+}
+
+/** Whether this very command made that instance before. */
+function isRepeated({ speaker }: NodeWorld, instanceId: string, { template }: NodeInstanceStart): boolean {
+  return speaker.own().instances.get(instanceId)?.spec.commandId === template.commandId;
+}
+
+/** The actor to wait for; undefined where a repeated command finds that its instance has ended since. */
+function beginOne(
+  world: NodeWorld,
+  instanceId: string,
+  request: NodeInstanceStart,
+): InstanceActor | undefined {
+  const { instances, instancesMax } = world;
+  const present = instances.get(instanceId);
+  if (isRepeated(world, instanceId, request)) return present;
+  if (present !== undefined) {
+    throw new Failure("INSTANCE_EXISTS", `an instance ${instanceId} is here already`, {
+      fix: "Choose another instanceId, or stop that one first.",
+    });
+  }
+  if (!world.takesInstances()) throw new Failure("NODE_UNAVAILABLE", `node ${world.nodeId} is leaving`);
+  if (instances.size >= instancesMax) {
+    throw new Failure("RESOURCE_EXHAUSTED", `node ${world.nodeId} has its ${instancesMax} instances`, {
+      fix: "Stop some, or start it on another node.",
+      details: { instancesMax },
+    });
+  }
+  return instances.begin({ ...request.template, instanceId, incarnation: request.incarnation });
+}
+
+type Answer = Omit<NodeInstancesDone, "ok">;
+
+/** Does that to all of them at once, and tells of each what became of it. */
+async function each(
+  world: NodeWorld,
+  instanceIds: readonly string[],
+  act: (instanceId: string) => Promise<void>,
+): Promise<Answer> {
+  const instances: InstanceSummary[] = [];
+  const failed: NodeInstancesDone["failed"] = [];
+  const outcomes = await Promise.allSettled(
+    [...new Set(instanceIds)].map(async (instanceId) => act(instanceId)),
+  );
+  for (const [index, instanceId] of [...new Set(instanceIds)].entries()) {
+    const outcome = outcomes[index];
+    if (outcome?.status === "rejected") {
+      failed.push({ instanceId, error: errorBody(outcome.reason, timestamp(world.clock)) });
+      continue;
+    }
+    const view = world.speaker.own().instances.get(instanceId);
+    if (view !== undefined) instances.push(summaryOf(view));
+  }
+  return { instances, failed };
+}

@@ -1,0 +1,264 @@
+import { createActor } from "xstate";
+import type { Bus, Subscription } from "../../src/bus/bus.ts";
+import { serve } from "../../src/bus/serve.ts";
+import type { Chance } from "../../src/chance.ts";
+import { type Clock, delay } from "../../src/clock.ts";
+import { createSpeaker, type Speaker } from "../../src/lattice/speaker.ts";
+import { nodeLimits } from "../../src/limits.ts";
+import type { Log } from "../../src/log.ts";
+import { type ModuleCache, openModuleCache } from "../../src/modules/module-cache.ts";
+import { filterFor } from "../../src/protocol/addresses.ts";
+import { Failure } from "../../src/protocol/errors.ts";
+import { assertId } from "../../src/protocol/ids.ts";
+import { productVersion, protocolVersion } from "../../src/protocol/version.ts";
+import type { Engine, EngineLauncher } from "../../src/wasm/engine.ts";
+import { serveCapabilityCommands } from "./capability-commands.ts";
+import { createEngineSeat } from "./engine-child.ts";
+import { type EngineLoad, tellEngineEvent } from "./engine-facts.ts";
+import { serveInstanceCommands } from "./instance-commands.ts";
+import { createInstanceTable, untilStopped } from "./instance-table.ts";
+import { machineLabels, ownRssBytes, processIdentity } from "./machine-labels.ts";
+import { createModules } from "./module-commands.ts";
+import { nodeAgentMachine } from "./node-agent-machine.ts";
+import { engineSpec, type HostedProvider, providerSpec } from "./node-children.ts";
+import type { NodeWorld } from "./node-world.ts";
+import { createReadiness } from "./readiness.ts";
+import { createLatticeWatch } from "../lattice-watch/lattice-watch.ts";
+
+/** What a node is made of. */
+export interface NodeAgentOptions {
+  lattice: string;
+  nodeId: string;
+  bus: Bus;
+  clock: Clock;
+  chance: Chance;
+  log: Log;
+  labels: Record<string, string>;
+  /** Where guest bytes are kept; the engine may read nothing else. */
+  modulesDirectory: string;
+  instancesMax: number;
+  /** Absent in a process that only hosts providers. */
+  launchEngine?: EngineLauncher;
+  providers: readonly HostedProvider[];
+}
+
+/** A node at work. */
+export interface NodeAgent {
+  readonly nodeId: string;
+  /** Resolves once the node has joined, its engine is up and its providers are available; rejects when one of them fails first. */
+  readonly ready: Promise<void>;
+  /** Ends everything in order: instances answer what they began, providers too, and the last fact says goodbye. */
+  stop(reason: string): Promise<void>;
+}
+
+/** Starts a node on that bus. The bus stays its caller's: it is not closed. */
+export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
+  const { lattice, nodeId, bus, clock, chance, log, launchEngine, providers, instancesMax } = options;
+  assertId(nodeId, "nodeId");
+  const speaker = createSpeaker({
+    lattice,
+    nodeId,
+    clock,
+    publish: (subject, data) => publishQuietly(bus, log, subject, data),
+  });
+  const seat = createEngineSeat();
+  const watch = createLatticeWatch({ lattice, bus, clock, log });
+  const readiness = createReadiness([
+    ...(launchEngine === undefined ? [] : ["engine"]),
+    ...providers.map(({ provider }) => `provider-${provider}`),
+  ]);
+  const subscriptions: Subscription[] = [];
+  let cache: ModuleCache | undefined;
+  const openedCache = () => {
+    if (cache === undefined) throw new Error("the module cache is not open yet");
+    return cache;
+  };
+  const instances = createInstanceTable({ speaker, clock, chance, seat, cache: openedCache });
+  let load: EngineLoad | undefined;
+  let leaveReason = "it was told to";
+  let isLeaving = false;
+  const loadNow = () => ({
+    instances: instances.size,
+    rssBytes: ownRssBytes() + (load?.rssBytes ?? 0),
+    ...(load === undefined ? {} : { cells: load.cells }),
+  });
+
+  const children = [
+    ...providers.map((hosted) =>
+      providerSpec({
+        ...hosted,
+        lattice,
+        bus,
+        clock,
+        log,
+        watch,
+        state: (kind, data, cause) => speaker.state(kind, data, cause),
+      }),
+    ),
+    ...(launchEngine === undefined
+      ? []
+      : [
+          engineSpec({
+            // A node that leaves closes its engine, which must not come back for that.
+            launch: (...told) =>
+              isLeaving
+                ? Promise.reject(new Failure("NODE_UNAVAILABLE", "the node leaves"))
+                : launchEngine(...told),
+            onEvent: (event) =>
+              tellEngineEvent(event, { speaker, instances, onLoad: (said) => (load = said) }),
+            onUp(engine) {
+              speaker.state("engine.started", { pid: engine.pid, cells: engine.cells });
+              seat.take(engine);
+              readiness.done("engine");
+            },
+            onDown(reason) {
+              seat.take(undefined);
+              load = undefined;
+              if (isLeaving && instances.size === 0) return;
+              speaker.state("engine.lost", { reason, instances: instances.size });
+              instances.tellAll({ type: "engine.lost" });
+            },
+          }),
+        ]),
+  ];
+
+  const actor = createActor(nodeAgentMachine, {
+    clock,
+    input: {
+      clock,
+      chance,
+      children,
+      async prepare() {
+        cache = await openModuleCache({ directory: options.modulesDirectory });
+      },
+      stateJoined: () => stateJoined(speaker, options, openedCache()),
+      open() {
+        const world: NodeWorld = {
+          lattice,
+          nodeId,
+          bus,
+          clock,
+          log,
+          speaker,
+          seat,
+          instances,
+          instancesMax,
+          cache: openedCache(),
+          takesInstances: () => launchEngine !== undefined && !isLeaving,
+        };
+        subscriptions.push(...serveReplays(world));
+        if (providers.length > 0) watch.start();
+        if (launchEngine === undefined) return;
+        const modules = createModules(world);
+        subscriptions.push(
+          ...serveInstanceCommands(world, modules),
+          ...serveCapabilityCommands(world),
+          ...modules.serve(),
+        );
+      },
+      beat: () => speaker.heartbeat(loadNow()),
+      stateDraining() {
+        isLeaving = true;
+        speaker.state("node.draining", {});
+      },
+      async drain() {
+        const ending = instances.ids().map(async (instanceId) => {
+          const instance = instances.get(instanceId);
+          instance?.send({ type: "instance.stop", reason: "its node leaves" });
+          if (instance !== undefined) await untilStopped(instance);
+        });
+        await withDeadline(clock, Promise.allSettled(ending), nodeLimits.drainMs);
+        await withDeadline(clock, closeEngine(seat.current), nodeLimits.drainMs);
+      },
+      async leave() {
+        watch.stop();
+        await Promise.allSettled(providers.map(({ capability }) => capability.close()));
+        for (const subscription of subscriptions) subscription.unsubscribe();
+        speaker.state("node.left", { reason: leaveReason });
+        await bus
+          .flush(nodeLimits.flushMs)
+          .catch((error: unknown) => log.debug({ reason: String(error) }, "the goodbye may be lost"));
+      },
+      onChild(fact) {
+        if (fact.type === "child.crashed")
+          log.warn({ part: fact.id, reason: fact.reason }, "a part of the node ended");
+        if (fact.type === "child.crashed" || fact.type === "child.failed")
+          readiness.failed(fact.id, fact.reason);
+      },
+    },
+  });
+  const forgetFacts = speaker.onFact((fact) => {
+    if (fact.kind === "provider.available") readiness.done(`provider-${fact.data.provider}`);
+  });
+  const forgetStatus = bus.onStatus((status) => {
+    if (status.type === "reconnected") actor.send({ type: "bus.reconnected" });
+  });
+  const ended = Promise.withResolvers<void>();
+  actor.subscribe({
+    next: (snapshot) => {
+      if (snapshot.matches("present")) readiness.joined();
+    },
+    complete: () => ended.resolve(),
+    error: (error) => {
+      log.error({ reason: String(error) }, "the node agent ended");
+      readiness.broken(error);
+      ended.resolve();
+    },
+  });
+  actor.start();
+
+  return {
+    nodeId,
+    ready: readiness.ready,
+    async stop(reason) {
+      leaveReason = reason;
+      if (actor.getSnapshot().status === "active") actor.send({ type: "node.drain" });
+      await ended.promise;
+      forgetStatus();
+      forgetFacts();
+      readiness.broken(new Error("the node was stopped before it was ready"));
+    },
+  };
+}
+
+function stateJoined(
+  speaker: Speaker,
+  { labels, launchEngine, instancesMax }: NodeAgentOptions,
+  cache: ModuleCache,
+): void {
+  speaker.state("node.joined", {
+    productVersion,
+    protocolVersion,
+    ...processIdentity(),
+    labels: { ...labels, ...machineLabels() },
+    guestKinds: launchEngine === undefined ? [] : ["wapc", "wasi-command", "wasi-reactor"],
+    instancesMax: launchEngine === undefined ? 0 : instancesMax,
+  });
+  for (const [digest, sizeBytes] of cache.list()) speaker.state("module.stored", { digest, sizeBytes });
+}
+
+function serveReplays({ lattice, nodeId, bus, clock, speaker }: NodeWorld): Subscription[] {
+  return [
+    serve(bus, clock, "node.fact.replay", { lattice, node: nodeId }, () => speaker.tellAll()),
+    bus.subscribe(filterFor("nodes.replay", { lattice }), () => void speaker.tellAll()),
+  ];
+}
+
+/** Facts said while the bus is away are on record in the speaker; a replay tells them later. */
+function publishQuietly(bus: Bus, log: Log, subject: string, data: Uint8Array): void {
+  try {
+    bus.publish(subject, data);
+  } catch (error) {
+    log.debug({ subject, reason: String(error) }, "a fact could not be published");
+  }
+}
+
+async function closeEngine(engine: Engine | undefined): Promise<void> {
+  await engine?.close().catch(() => undefined);
+}
+
+async function withDeadline(clock: Clock, work: Promise<unknown>, ms: number): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([work, delay(clock, ms, over.signal).catch(() => undefined)]);
+  over.abort(new Error("in time"));
+}

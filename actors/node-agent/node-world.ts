@@ -1,0 +1,23 @@
+import type { Bus } from "../../src/bus/bus.ts";
+import type { Clock } from "../../src/clock.ts";
+import type { Speaker } from "../../src/lattice/speaker.ts";
+import type { Log } from "../../src/log.ts";
+import type { ModuleCache } from "../../src/modules/module-cache.ts";
+import type { EngineSeat } from "./engine-child.ts";
+import type { InstanceTable } from "./instance-table.ts";
+
+/** What the commands of a node work on. */
+export interface NodeWorld {
+  readonly lattice: string;
+  readonly nodeId: string;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly speaker: Speaker;
+  readonly seat: EngineSeat;
+  readonly instances: InstanceTable;
+  readonly cache: ModuleCache;
+  readonly instancesMax: number;
+  /** Whether this node takes new instances; false for one that only hosts providers, and for one that leaves. */
+  takesInstances(): boolean;
+}

@@ -1,0 +1,148 @@
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import type { z } from "zod";
+import { clientLimits } from "../../src/limits.ts";
+import { Failure } from "../../src/protocol/errors.ts";
+import type { RestartPolicy } from "../../src/protocol/instance-spec.ts";
+import { type Grant, grants } from "../parse/grant.ts";
+import { restartOf } from "../parse/restart.ts";
+import { bytesOf, keyValue, msOf, wholeNumber } from "../parse/usage.ts";
+import { instanceSheet, instanceTable } from "../render/lists.ts";
+import { type Surroundings, withClient } from "../session.ts";
+import { resolveIds, resolveTarget } from "../target.ts";
+
+interface StartFlags {
+  name?: string;
+  id?: string;
+  count: number;
+  grant?: Grant[];
+  config?: Record<string, string>;
+  restart: z.input<typeof RestartPolicy>;
+  memory?: number;
+  fuel?: number;
+  timeout?: number;
+  require?: Record<string, string>;
+  onNodeLoss: "stay" | "relocate";
+  wait: "running" | "accepted";
+}
+
+/** Adds `start`. */
+export function addStart(program: Command, surroundings: Surroundings): void {
+  program
+    .command("start")
+    .description("start one or more instances of a module, given as a file or by its digest")
+    .argument("<module>", "a .wasm file, or sha256:… of one that the lattice holds")
+    .option("--name <name>", "the name that its instances share and are called by")
+    .option("--id <id>", "the id of the one instance")
+    .option("--count <n>", "how many", wholeNumber, 1)
+    .option("--grant <grant>", "store=kv:read,kv:write[?bucket=x&provider=y]; repeatable", grants)
+    .option("--config <KEY=value>", "what the guest may ask for; repeatable", keyValue)
+    .option("--restart <policy>", "never, always, backoff[:delay,maxDelay,maxRetries]", restartOf, { type: "never" })
+    .option("--memory <size>", "of each instance, such as 64MiB", bytesOf)
+    .option("--fuel <n>", "function entries and turns of loops per call", wholeNumber)
+    .option("--timeout <duration>", "per call, such as 5s", msOf)
+    .option("--require <label=value>", "only on nodes with that label; repeatable", keyValue)
+    .option("--on-node-loss <what>", "stay or relocate", "stay")
+    .option("--wait <until>", "running or accepted", "running")
+    .action((module: string, flags: StartFlags, command: Command) =>
+      withClient(surroundings, command, async (client, session) => {
+        const limits = {
+          ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),
+          ...(flags.fuel === undefined ? {} : { fuel: flags.fuel }),
+          ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
+        };
+        const instances = await client.start({
+          module: module.startsWith("sha256:") ? { digest: module } : { bytes: await moduleBytes(module) },
+          ...(flags.name === undefined ? {} : { name: flags.name }),
+          ...(flags.id === undefined ? {} : { instanceId: flags.id }),
+          count: flags.count,
+          capabilities: flags.grant ?? [],
+          restartPolicy: flags.restart,
+          limits,
+          config: flags.config ?? {},
+          requires: flags.require ?? {},
+          onNodeLoss: flags.onNodeLoss,
+          wait: flags.wait,
+        });
+        session.show({ ok: true, instances }, () => instanceTable(session.paint, session.clock.now(), instances));
+      }),
+    );
+}
+
+/** Adds `stop`, `restart`, `ps` and `inspect`. */
+export function addLife(program: Command, surroundings: Surroundings): void {
+  for (const verb of ["stop", "restart"] as const) {
+    program
+      .command(verb)
+      .description(verb === "stop" ? "end an instance, or all of a name" : "restart an instance, also one that gave up")
+      .argument("<target>", "an instance id or a name")
+      .action((word: string, _flags: unknown, command: Command) =>
+        withClient(surroundings, command, async (client, session) => {
+          const instances = await client[verb](await resolveTarget(client, word));
+          session.show({ ok: true, instances }, () => instanceTable(session.paint, session.clock.now(), instances));
+        }),
+      );
+  }
+  program
+    .command("ps")
+    .description("list instances")
+    .argument("[target]", "an instance id or a name")
+    .option("-a, --all", "also those that are stopped", false)
+    .option("--node <id>", "only those of that node")
+    .action((word: string | undefined, flags: { all: boolean; node?: string }, command: Command) =>
+      withClient(surroundings, command, async (client, session) => {
+        const target = word === undefined ? {} : await resolveTarget(client, word);
+        const node = flags.node === undefined ? {} : { nodeId: flags.node };
+        const instances = await Array.fromAsync(client.list({ ...target, ...node, all: flags.all }));
+        session.show({ ok: true, instances }, () => instanceTable(session.paint, session.clock.now(), instances));
+      }),
+    );
+  program
+    .command("inspect")
+    .description("everything that is known of an instance: status, last crash, grants, policy")
+    .argument("<target>", "an instance id or a name")
+    .action((word: string, _flags: unknown, command: Command) =>
+      withClient(surroundings, command, async (client, session) => {
+        const ids = await resolveIds(client, word);
+        const answers = await Promise.all(ids.map((instanceId) => client.query(instanceId)));
+        const [first] = answers;
+        session.show(answers.length === 1 ? first : { ok: true, instances: answers.map((one) => one.instance) }, () =>
+          answers.map((one) => instanceSheet(session.paint, session.clock.now(), one.instance)).join("\n\n"),
+        );
+      }),
+    );
+}
+
+interface CallFlags {
+  timeout: number;
+  correlationId?: string;
+}
+
+/** Adds `call`. */
+export function addCall(program: Command, surroundings: Surroundings): void {
+  program
+    .command("call")
+    .description("call a guest and print its answer, byte for byte")
+    .argument("<target>", "an instance id, or a name (one of those that share it answers)")
+    .argument("<operation>")
+    .argument("[payload]", "text; - reads it from stdin", "")
+    .option("--timeout <duration>", "how long to wait", msOf, clientLimits.callTimeoutMsDefault)
+    .option("--correlation-id <id>", "goes into log lines and on to what the guest calls")
+    .action((target: string, operation: string, payload: string, flags: CallFlags, command: Command) =>
+      withClient(surroundings, command, async (client, session) => {
+        const bytes = payload === "-" ? await session.readInput() : new TextEncoder().encode(payload);
+        const correlation = flags.correlationId === undefined ? {} : { correlationId: flags.correlationId };
+        session.write(await client.call(target, operation, bytes, { timeoutMs: flags.timeout, ...correlation }));
+      }),
+    );
+}
+
+async function moduleBytes(file: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return new Uint8Array(await readFile(file));
+  } catch (error) {
+    throw new Failure("INVALID_REQUEST", `cannot read ${file}: ${(error as Error).message}`, {
+      fix: "Give the path of a .wasm file, or sha256:… of a module that the lattice holds.",
+    });
+  }
+}

@@ -1,0 +1,43 @@
+import { Command } from "commander";
+import { productVersion } from "../src/protocol/version.ts";
+import { addCapabilities } from "./commands/capabilities.ts";
+import { addCall, addLife, addStart } from "./commands/instances.ts";
+import { addLattice } from "./commands/lattice.ts";
+import { addParts } from "./commands/parts.ts";
+import { addWatch } from "./commands/watch.ts";
+import { exitCodes, type Surroundings } from "./session.ts";
+
+/** The whole command line; `parseAsync` runs it. */
+export function createProgram(surroundings: Surroundings): Command {
+  const { env } = surroundings;
+  const program = new Command("wasmatrix")
+    .description("WebAssembly guests on a lattice of nodes that share nothing but a NATS bus")
+    .version(productVersion)
+    .option("--nats <url>", "where the bus is (or NATS_URL)", env["NATS_URL"] ?? "nats://127.0.0.1:4222")
+    .option("--creds <file>", "a seed or a .creds file")
+    .option("--lattice <name>", "which lattice on that bus", "default")
+    .option("--json", "answers and errors as JSON, one object a line", false)
+    .configureOutput({ writeOut: surroundings.write, writeErr: surroundings.writeError })
+    .showHelpAfterError("(wasmatrix --help lists what there is)")
+    .exitOverride((error) => {
+      surroundings.exit(error.exitCode === 0 ? exitCodes.done : exitCodes.usage);
+      throw error;
+    });
+  addParts(program, surroundings);
+  addStart(program, surroundings);
+  addLife(program, surroundings);
+  addCall(program, surroundings);
+  addWatch(program, surroundings);
+  addCapabilities(program, surroundings);
+  addLattice(program, surroundings);
+  for (const command of program.commands) withGlobalFlags(command, program);
+  return program;
+}
+
+/** Global flags are taken behind the command as well, where people write them. */
+function withGlobalFlags(command: Command, program: Command): void {
+  command.copyInheritedSettings(program);
+  command.option("--nats <url>").option("--creds <file>").option("--lattice <name>").option("--json");
+  for (const option of command.options.slice(-4)) option.hideHelp();
+  command.configureHelp({ showGlobalOptions: true });
+}

@@ -1,0 +1,95 @@
+import type { Command } from "commander";
+import { type Client, connect } from "../src/client/client.ts";
+import { type Clock, timestamp } from "../src/clock.ts";
+import { asFailure, Failure } from "../src/protocol/errors.ts";
+import { failureText } from "./render/failure.ts";
+import type { Paint } from "./render/paint.ts";
+
+/** What the command line touches of the world; tests hand in their own. */
+export interface Surroundings {
+  readonly env: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+  readonly paint: Paint;
+  /** Colours of stderr, which may be elsewhere than stdout. */
+  readonly errorPaint: Paint;
+  readonly write: (text: string | Uint8Array) => void;
+  readonly writeError: (text: string) => void;
+  readonly readInput: () => Promise<Uint8Array<ArrayBuffer>>;
+  /** Aborted by SIGINT and SIGTERM. */
+  readonly ended: AbortSignal;
+  readonly connect: typeof connect;
+  readonly exit: (code: number) => void;
+}
+
+/** The flags that every command takes. */
+export interface GlobalFlags {
+  readonly nats: string;
+  readonly creds?: string;
+  readonly lattice: string;
+  readonly json: boolean;
+}
+
+/** What one command works with. */
+export interface Session extends Surroundings, GlobalFlags {
+  /** Prints the value with `--json`, else the text. */
+  readonly show: (value: unknown, text: () => string) => void;
+}
+
+/** Exit codes of the contract. */
+export const exitCodes = { done: 0, failed: 1, usage: 2, noBus: 3 } as const;
+
+/** Runs a command with its session, and turns what it throws into the exit code and a message on stderr. */
+export async function runWith(
+  surroundings: Surroundings,
+  command: Command,
+  work: (session: Session) => Promise<void>,
+): Promise<void> {
+  const flags = command.optsWithGlobals<GlobalFlags>();
+  const show: Session["show"] = (value, text) =>
+    surroundings.write(`${flags.json ? JSON.stringify(value) : text()}\n`);
+  const session: Session = { ...surroundings, ...flags, show };
+  try {
+    await work(session);
+  } catch (error) {
+    const form = { json: flags.json, paint: surroundings.errorPaint, at: timestamp(surroundings.clock) };
+    surroundings.writeError(`${failureText(error, form)}\n`);
+    surroundings.exit(asFailure(error).details?.["noBus"] === true ? exitCodes.noBus : exitCodes.failed);
+  }
+}
+
+/** Runs a command that speaks to a lattice; the connection is closed after it. */
+export async function withClient(
+  surroundings: Surroundings,
+  command: Command,
+  work: (client: Client, session: Session) => Promise<void>,
+): Promise<void> {
+  await runWith(surroundings, command, async (session) => {
+    const client = await connectTo(session);
+    try {
+      await work(client, session);
+    } finally {
+      await client.close();
+    }
+  });
+}
+
+async function connectTo({ connect: open, nats, creds, lattice }: Session): Promise<Client> {
+  try {
+    const credentials = creds === undefined ? {} : { credsFile: creds };
+    return await open({ servers: nats.split(","), lattice, name: "wasmatrix-cli", ...credentials });
+  } catch (error) {
+    throw asNoBus(error);
+  }
+}
+
+/** The same failure, marked so that it ends with the exit code for a bus out of reach. */
+export function asNoBus(error: unknown): Failure {
+  const failure = asFailure(error);
+  if (failure.code !== "COMMUNICATION_FAILURE") return failure;
+  return new Failure(failure.code, failure.message, {
+    ...(failure.fix === undefined ? {} : { fix: failure.fix }),
+    details: { ...failure.details, noBus: true },
+    retry: failure.retry,
+    cause: failure,
+  });
+}

@@ -1,0 +1,112 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pino from "pino";
+import { type ControlPlane, startControlPlane } from "../../actors/control-plane/control-plane.ts";
+import { type NodeAgent, startNodeAgent } from "../../actors/node-agent/node-agent.ts";
+import type { Bus } from "../../src/bus/bus.ts";
+import { connectNats } from "../../src/bus/nats-bus.ts";
+import { createMemoryKv } from "../../src/capabilities/kv/memory.ts";
+import { seededChance } from "../../src/chance.ts";
+import { systemClock } from "../../src/clock.ts";
+import { engineLauncher } from "../../src/wasm/engine-process.ts";
+import { type NatsServer, startNatsServer } from "./nats-server.ts";
+
+const log = pino({ level: process.env["WASMATRIX_TEST_LOG"] ?? "silent" });
+
+/** A lattice on a real server: each part has a connection of its own, engines are processes. */
+export interface TestLattice extends AsyncDisposable {
+  readonly server: NatsServer;
+  /** A bare connection, for a test to speak on. */
+  readonly bus: Bus;
+  /** Sends a command as JSON, as the plain `nats` tool would, and gives the answer's JSON. */
+  command(verb: string, payload: unknown): Promise<Answer>;
+  /** Sends bytes as they are. */
+  commandBytes(verb: string, payload: Uint8Array): Promise<Answer>;
+  /** Calls a guest with text; a failed call gives its error. */
+  call(target: string, operation: string, payload?: string): Promise<string | Answer["error"]>;
+  controlPlane(id: string): Promise<ControlPlane>;
+  node(id: string, labels?: Record<string, string>): Promise<NodeAgent>;
+  kvProvider(id: string): Promise<NodeAgent>;
+}
+
+/** Whatever a command answers; tests assert what they mean. */
+export interface Answer {
+  ok: boolean;
+  error?: { code: string; message: string; fix?: string; details?: Record<string, unknown>; retry: string };
+  // oxlint-disable-next-line typescript/no-explicit-any
+  [field: string]: any;
+}
+
+/** Starts the server; control planes, nodes and providers are added by the test. */
+export async function startLattice(): Promise<TestLattice> {
+  const server = await startNatsServer();
+  const directory = mkdtempSync(join(tmpdir(), "wasmatrix-lattice-"));
+  const ends: (() => Promise<unknown>)[] = [];
+  const connect = async (name: string) => {
+    const bus = await connectNats({ servers: server.url, name, connectTimeoutMs: 5_000 });
+    ends.push(() => bus.close());
+    return bus;
+  };
+  const bus = await connect("test");
+  const common = { lattice: "default", clock: systemClock, chance: seededChance(1), log };
+
+  const agent = async (nodeId: string, options: { labels?: Record<string, string>; kv?: boolean; engine?: boolean }) => {
+    const modulesDirectory = join(directory, nodeId);
+    const busOptions = { servers: server.url, name: nodeId, connectTimeoutMs: 5_000 };
+    const launch = engineLauncher({
+      lattice: "default",
+      nodeId,
+      bus: busOptions,
+      cells: 1,
+      modulesDirectory,
+      clock: systemClock,
+      log,
+    });
+    const started = startNodeAgent({
+      ...common,
+      nodeId,
+      bus: await connect(nodeId),
+      labels: options.labels ?? {},
+      modulesDirectory,
+      instancesMax: 12_000,
+      ...(options.engine === true ? { launchEngine: launch } : {}),
+      providers: options.kv === true ? [{ provider: "kv", capability: createMemoryKv(), backend: "memory" }] : [],
+    });
+    ends.push(() => started.stop("the test is over"));
+    await started.ready;
+    return started;
+  };
+
+  const commandBytes = async (verb: string, payload: Uint8Array) => {
+    const answer = await bus.request(`wasmatrix.ctl.v1.default.${verb}`, payload, { timeoutMs: 30_000 });
+    return JSON.parse(new TextDecoder().decode(answer.data)) as Answer;
+  };
+
+  return {
+    server,
+    bus,
+    commandBytes,
+    command: (verb, payload) => commandBytes(verb, new TextEncoder().encode(JSON.stringify(payload))),
+    async call(target, operation, payload = "") {
+      const subject = `wasmatrix.call.v1.default.${target}.${operation}`;
+      const answer = await bus.request(subject, new TextEncoder().encode(payload), { timeoutMs: 10_000 });
+      const text = new TextDecoder().decode(answer.data);
+      if (answer.header("Wasmatrix-Error-Code") === undefined) return text;
+      return JSON.parse(text) as Answer["error"];
+    },
+    async controlPlane(controlPlaneId) {
+      const started = startControlPlane({ ...common, controlPlaneId, bus: await connect(controlPlaneId) });
+      ends.push(() => started.stop());
+      await started.ready;
+      return started;
+    },
+    node: (id, labels = {}) => agent(id, { labels, engine: true }),
+    kvProvider: (id) => agent(id, { kv: true }),
+    async [Symbol.asyncDispose]() {
+      for (const end of ends.toReversed()) await end();
+      await server.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
