@@ -30,14 +30,5 @@ export function createProgram(surroundings: Surroundings): Command {
   addWatch(program, surroundings);
   addCapabilities(program, surroundings);
   addLattice(program, surroundings);
-  for (const command of program.commands) withGlobalFlags(command, program);
   return program;
-}
-
-/** Global flags are taken behind the command as well, where people write them. */
-function withGlobalFlags(command: Command, program: Command): void {
-  command.copyInheritedSettings(program);
-  command.option("--nats <url>").option("--creds <file>").option("--lattice <name>").option("--json");
-  for (const option of command.options.slice(-4)) option.hideHelp();
-  command.configureHelp({ showGlobalOptions: true });
 }

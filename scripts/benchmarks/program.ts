@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -6,6 +7,8 @@ import { fileURLToPath } from "node:url";
 export interface Program extends Disposable {
   readonly pid: number;
   ask<Answer>(question: unknown): Promise<Answer>;
+  /** Ends it as a crash would (SIGKILL). */
+  kill(): Promise<void>;
 }
 
 /** Starts a program of this folder; resolves once it says that it is ready. It ends with this process at the latest. */
@@ -20,6 +23,10 @@ export async function startProgram(file: string, args: readonly string[]): Promi
     ask(question) {
       child.send(question as object);
       return answerOf(child, file);
+    },
+    async kill() {
+      child.kill("SIGKILL");
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
     },
     [Symbol.dispose]: () => void child.kill(),
   };

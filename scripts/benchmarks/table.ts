@@ -1,5 +1,8 @@
 import { echoCalls, moleculerCalls, requests } from "./calls.ts";
 import type { Figure } from "./figure.ts";
+import { kvGets } from "./kv.ts";
+import { crashRestart, density, startKnown, startThousand } from "./lifecycles.ts";
+import { rebuild } from "./rebuild.ts";
 import { reduceFacts } from "./reducer.ts";
 
 /** Every benchmark by its name; those that need other people's programs say so in `peers`. */
@@ -10,5 +13,11 @@ export const benchmarks: Readonly<Record<string, { readonly peers?: true; run(na
   "call.echo.4KiB.64": { run: (name) => echoCalls(name, 4_096, 64) },
   "call.echo.p50": { run: (name) => echoCalls(name, 32, 1) },
   "call.moleculer.32B.64": { peers: true, run: moleculerCalls },
+  "kv.get.64": { run: kvGets },
+  "start.known.p50": { run: startKnown },
+  "start.count1000": { run: startThousand },
+  "density.5000": { run: density },
+  "crash.restart.p50": { run: crashRestart },
+  "rebuild.10x1000": { run: (name) => rebuild(name, 10, 1_000) },
   "reducer.1M": { run: reduceFacts },
 };

@@ -24,7 +24,7 @@ export interface TestLattice extends AsyncDisposable {
   /** Sends bytes as they are. */
   commandBytes(verb: string, payload: Uint8Array): Promise<Answer>;
   /** Calls a guest with text; a failed call gives its error. */
-  call(target: string, operation: string, payload?: string): Promise<string | Answer["error"]>;
+  call(target: string, operation: string, payload?: string, timeoutMs?: number): Promise<string | Answer["error"]>;
   controlPlane(id: string): Promise<ControlPlane>;
   node(id: string, labels?: Record<string, string>): Promise<NodeAgent>;
   kvProvider(id: string): Promise<NodeAgent>;
@@ -88,9 +88,9 @@ export async function startLattice(): Promise<TestLattice> {
     bus,
     commandBytes,
     command: (verb, payload) => commandBytes(verb, new TextEncoder().encode(JSON.stringify(payload))),
-    async call(target, operation, payload = "") {
+    async call(target, operation, payload = "", timeoutMs = 10_000) {
       const subject = `wasmatrix.call.v1.default.${target}.${operation}`;
-      const answer = await bus.request(subject, new TextEncoder().encode(payload), { timeoutMs: 10_000 });
+      const answer = await bus.request(subject, new TextEncoder().encode(payload), { timeoutMs });
       const text = new TextDecoder().decode(answer.data);
       if (answer.header("Wasmatrix-Error-Code") === undefined) return text;
       return JSON.parse(text) as Answer["error"];

@@ -1,0 +1,126 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createActor, toPromise } from "xstate";
+import type { ChildSpec } from "../../actors/supervisor/child-spec.ts";
+import { supervisorMachine } from "../../actors/supervisor/supervisor-machine.ts";
+import { systemChance } from "../../src/chance.ts";
+import { cliLimits } from "../../src/limits.ts";
+import { assertId } from "../../src/protocol/ids.ts";
+import { pairs } from "../render/table.ts";
+import type { Session } from "../session.ts";
+import { freePort, natsCommand } from "./nats-part.ts";
+import { partMachine, type PartInput } from "./part-machine.ts";
+import { untilAnswering } from "./until-answering.ts";
+
+const mainFile = fileURLToPath(new URL("../main.ts", import.meta.url));
+
+/** What `up` may be told. */
+export interface UpFlags {
+  readonly port?: number;
+  readonly state?: string;
+  readonly cells?: string;
+}
+
+/** Runs a whole lattice on this machine until the session ends: the bus, a control plane, a node, the kv provider. */
+export async function up(session: Session, flags: UpFlags): Promise<void> {
+  const { lattice, paint, clock, env } = session;
+  assertId(lattice, "lattice");
+  const state = resolve(flags.state ?? defaultState(env, lattice));
+  const logs = join(state, "logs");
+  mkdirSync(logs, { recursive: true });
+  const port = await freePort(flags.port);
+  const url = `nats://127.0.0.1:${port}`;
+  const part = (id: string, command: string, args: readonly string[]): ChildSpec => {
+    const input: PartInput = { id, command, args, env: { ...env, NATS_URL: url }, logFile: join(logs, `${id}.log`) };
+    return { id, logic: partMachine, input, restart: "permanent", policy, stopMs: cliLimits.partStopMs + 1_000 };
+  };
+  const own = (id: string, ...args: string[]) =>
+    part(id, process.execPath, [mainFile, "--nats", url, "--lattice", lattice, ...args, "--end-with-stdin"]);
+  const nats = natsCommand(port, state);
+  const cells = flags.cells === undefined ? [] : ["--cells", flags.cells];
+  const supervisor = createActor(supervisorMachine, {
+    input: {
+      children: [
+        part("nats-server", nats.command, nats.args),
+        own("control-plane", "control-plane"),
+        own("provider-kv", "provider", "kv", "--id", "kv-1"),
+        own("node", "node", "--id", "node-1", "--modules", join(state, "modules"), ...cells),
+      ],
+      now: () => clock.now(),
+      chance: systemChance,
+      escalate: true,
+    },
+  });
+  const say = (text: string) => session.writeError(`${text}\n`);
+  supervisor.on("child.crashed", ({ id, reason }) => {
+    say(`${paint.red(`${id} crashed`)}: ${reason}`);
+    say(paint.dim(tailOf(join(logs, `${id}.log`))));
+  });
+  supervisor.on("child.restarting", ({ id }) => say(`${paint.yellow(id)} is started again`));
+  const ended = toPromise(supervisor);
+  supervisor.start();
+  const stop = () => {
+    if (!session.json) say(paint.dim("ending: node, providers, control plane, bus …"));
+    supervisor.send({ type: "stop" });
+  };
+  session.ended.addEventListener("abort", stop, { once: true });
+
+  try {
+    const abandoned = AbortSignal.any([session.ended, abortedBy(ended)]);
+    const answers = await untilAnswering(session, url, abandoned);
+    if (answers) session.show({ ok: true, nats: url, lattice, state, logs }, () => welcome(session, { url, state, logs }));
+  } catch (error) {
+    stop();
+    await ended.catch(() => undefined);
+    throw error;
+  }
+  await ended;
+}
+
+const policy = { type: "backoff", delayMs: 200, maxDelayMs: 5_000, maxRetries: 5 } as const;
+
+function welcome({ paint, lattice }: Session, at: { url: string; state: string; logs: string }): string {
+  const facts = pairs(paint, [
+    ["lattice", paint.bold(lattice)],
+    ["bus", paint.bold(at.url)],
+    ["state", at.state],
+    ["logs", at.logs],
+  ]);
+  const option = lattice === "default" ? "" : ` --lattice ${lattice}`;
+  return [
+    "",
+    `${paint.green("●")} ${paint.bold("wasmatrix is up")}`,
+    "",
+    facts,
+    "",
+    `${paint.dim("in another terminal")}`,
+    `  export NATS_URL=${at.url}`,
+    `  wasmatrix${option} start build/examples/echo.wasm --name echo`,
+    `  wasmatrix${option} call echo say hello`,
+    `  wasmatrix${option} facts -f`,
+    "",
+    paint.dim("Ctrl-C ends it all"),
+  ].join("\n");
+}
+
+function defaultState(env: NodeJS.ProcessEnv, lattice: string): string {
+  const base = env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state");
+  return join(base, "wasmatrix", lattice);
+}
+
+function tailOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trimEnd().split("\n").slice(-cliLimits.logTailLines).join("\n");
+  } catch {
+    return "(no log)";
+  }
+}
+
+function abortedBy(ended: Promise<unknown>): AbortSignal {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  ended.then(abort, abort);
+  return controller.signal;
+}

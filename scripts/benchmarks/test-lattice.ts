@@ -1,0 +1,76 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Bus } from "../../src/bus/bus.ts";
+import { connectNats } from "../../src/bus/nats-bus.ts";
+import { type AskControl, askControl, isNobodyThere } from "../../src/client/control.ts";
+import { systemClock, delay } from "../../src/clock.ts";
+import { startNatsServer } from "../../test/support/nats-server.ts";
+import { exampleFile, lattice } from "./guest-engine.ts";
+import { type Program, startProgram } from "./program.ts";
+
+/** A lattice of one control plane and one node, each in its own process, on a server of its own. */
+export interface TestLattice extends AsyncDisposable {
+  readonly url: string;
+  readonly bus: Bus;
+  readonly control: AskControl;
+  readonly node: Program;
+  readonly nodeId: string;
+  /** Uploads a built example, and gives its digest. */
+  store(example: string): Promise<string>;
+}
+
+/** Starts one; `kv` adds a third process that hosts the kv provider. Resolves once the control plane knows them all. */
+export async function startTestLattice(options: { kv?: boolean } = {}): Promise<TestLattice> {
+  const modules = mkdtempSync(join(tmpdir(), "wasmatrix-bench-"));
+  const stack = new AsyncDisposableStack();
+  stack.defer(() => rmSync(modules, { recursive: true, force: true }));
+  const server = stack.use(await startNatsServer());
+  const bus = await connectNats({ servers: server.url, name: "benchmark", connectTimeoutMs: 5_000 });
+  stack.defer(() => bus.close());
+  const nodeId = "node-1";
+  stack.use(await startProgram("./programs/control-plane.ts", [server.url]));
+  const node = stack.use(await startProgram("./programs/node.ts", [server.url, nodeId, modules]));
+  if (options.kv) stack.use(await startProgram("./programs/node.ts", [server.url, "kv-1", join(modules, "kv"), "kv"]));
+  const control = askControl(bus, lattice);
+  await untilComplete(control, options.kv ? 2 : 1);
+  return {
+    url: server.url,
+    bus,
+    control,
+    node,
+    nodeId,
+    async store(example) {
+      const { digest } = await control("ctl.module.put", { bytes: new Uint8Array(readFileSync(exampleFile(example))) });
+      return digest;
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** Resolves once a control plane knows so many nodes completely; gives the instances that it knows of. */
+export async function untilComplete(control: AskControl, nodes: number): Promise<number> {
+  for (;;) {
+    try {
+      const listed = await control("ctl.node.list", {});
+      if (listed.view.complete && listed.nodes.length === nodes)
+        return listed.nodes.reduce((sum, one) => sum + one.instances, 0);
+    } catch (error) {
+      if (!isNobodyThere(error)) throw error;
+    }
+    await delay(systemClock, 5);
+  }
+}
+
+/** Resident bytes of a process and everything below it. */
+export function rssBytesOf(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
+  return childrenOf(pid).reduce((sum, child) => sum + rssBytesOf(child), Number(kilobytes) * 1_024);
+}
+
+/** The processes that this one started and that still run. */
+export function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+  );
+}
