@@ -1,5 +1,6 @@
 import type { Client, Target } from "../src/client/client.ts";
 import { Failure } from "../src/protocol/errors.ts";
+import { collect } from "./collect.ts";
 
 /** What an operator's word means: the instance of that id, or else all of that name. INSTANCE_NOT_FOUND if neither. */
 export async function resolveTarget(client: Client, word: string): Promise<Target> {
@@ -12,7 +13,7 @@ export async function resolveTarget(client: Client, word: string): Promise<Targe
 /** The ids that an operator's word means. */
 export async function resolveIds(client: Client, word: string): Promise<string[]> {
   const target = await resolveTarget(client, word);
-  const instances = await Array.fromAsync(client.list({ ...target, all: true }));
+  const instances = await collect(client.list({ ...target, all: true }));
   return instances.map((instance) => instance.instanceId);
 }
 

@@ -112,7 +112,7 @@ export function startControlPlane({
     id: controlPlaneId,
     ready,
     stop() {
-      actor.send({ type: "stop" });
+      if (actor.getSnapshot().status === "active") actor.send({ type: "stop" });
       return stopped;
     },
   };

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { z } from "zod";
 import { clientLimits } from "../../src/limits.ts";
 import { Failure } from "../../src/protocol/errors.ts";
+import { collect } from "../collect.ts";
 import type { RestartPolicy } from "../../src/protocol/instance-spec.ts";
 import { type Grant, grants } from "../parse/grant.ts";
 import { restartOf } from "../parse/restart.ts";
@@ -93,7 +94,7 @@ export function addLife(program: Command, surroundings: Surroundings): void {
       withClient(surroundings, command, async (client, session) => {
         const target = word === undefined ? {} : await resolveTarget(client, word);
         const node = flags.node === undefined ? {} : { nodeId: flags.node };
-        const instances = await Array.fromAsync(client.list({ ...target, ...node, all: flags.all }));
+        const instances = await collect(client.list({ ...target, ...node, all: flags.all }));
         session.show({ ok: true, instances }, () => instanceTable(session.paint, session.clock.now(), instances));
       }),
     );

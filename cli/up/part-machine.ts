@@ -34,7 +34,7 @@ const runProcess = fromCallback<EventObject, PartInput>(({ input, sendBack, rece
     ended = true;
     sendBack({ type: "process.ended", reason });
   };
-  child.stdin.on("error", () => undefined);
+  child.stdin?.on("error", () => undefined);
   child.once("error", (error) => end(error.message));
   child.once("exit", (code, signal) => end(signal === null ? `exit code ${code}` : `signal ${signal}`));
   receive((event) => void child.kill(event.type === "kill" ? "SIGKILL" : "SIGTERM"));

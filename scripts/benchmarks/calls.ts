@@ -33,12 +33,19 @@ export async function echoCalls(name: string, payloadBytes: number, inFlight: nu
   await using guests = await startGuests(server.url, "echo", 1);
   using plain = await startProgram("./programs/plain-echo.ts", [server.url, plainSubject]);
   using requester = await startProgram("./programs/our-requester.ts", [server.url]);
-  const guestSubject = subjectFor("call", { lattice, target: guests.instanceIds[0] ?? "", operation: "echo" });
+  const guestSubject = subjectFor("call", {
+    lattice,
+    target: guests.instanceIds[0] ?? "",
+    operation: "echo",
+  });
   const cell = measured(requester, guests.pid, echoRound(guestSubject, payloadBytes, inFlight));
   const echo = measured(requester, plain.pid, echoRound(plainSubject, payloadBytes, inFlight));
   const latency = inFlight === 1;
   const of = (result: LoadResult) => (latency ? result.p50Us : result.perSecond);
-  const { spread, ...result } = await compare(async () => of(await cell.round()), async () => of(await echo.round()));
+  const { spread, ...result } = await compare(
+    async () => of(await cell.round()),
+    async () => of(await echo.round()),
+  );
   const cpu = `CPU per call: engine ${short(cell.cpuUs())} µs, plain responder ${short(echo.cpuUs())} µs`;
   const note = `${latency ? "lower is better; " : ""}${cpu}; ratio ${spread}`;
   return { name, unit: latency ? "µs" : "calls/s", ...result, note };
@@ -57,7 +64,12 @@ export async function moleculerCalls(name: string): Promise<Figure> {
     async () => (await ours.ask<LoadResult>(round)).perSecond,
     async () => (await theirs.ask<LoadResult>(round)).perSecond,
   );
-  return { name, unit: "calls/s", ...result, note: `Moleculer 0.15, NATS transporter, JSON; ratio ${spread}` };
+  return {
+    name,
+    unit: "calls/s",
+    ...result,
+    note: `Moleculer 0.15, NATS transporter, JSON; ratio ${spread}`,
+  };
 }
 
 function echoRound(subject: string, payloadBytes: number, inFlight: number): RequestRound {

@@ -41,7 +41,12 @@ export async function compare(ours: Round, theirs: Round): Promise<Comparison> {
   const value = median(values);
   const baseline = median(baselines);
   const pairs = values.map((one, index) => one / (baselines[index] ?? Number.NaN)).toSorted((a, b) => a - b);
-  return { value, baseline, ratio: value / baseline, spread: `${short(pairs[0])}–${short(pairs.at(-1))} by round` };
+  return {
+    value,
+    baseline,
+    ratio: value / baseline,
+    spread: `${short(pairs[0])}–${short(pairs.at(-1))} by round`,
+  };
 }
 
 /** The middle one; of an even number the upper of the two. */

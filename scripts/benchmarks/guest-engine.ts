@@ -44,7 +44,16 @@ export async function startGuests(
   await engine.admit(example, moduleFile, limits);
   await Promise.all(
     instanceIds.map((instanceId) =>
-      engine.start({ instanceId, name: undefined, incarnation: 1, digest: example, moduleFile, limits, config: {}, capabilities }),
+      engine.start({
+        instanceId,
+        name: undefined,
+        incarnation: 1,
+        digest: example,
+        moduleFile,
+        limits,
+        config: {},
+        capabilities,
+      }),
     ),
   );
   return { pid: engine.pid, instanceIds, [Symbol.asyncDispose]: () => engine.close() };

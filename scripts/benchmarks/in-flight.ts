@@ -37,5 +37,10 @@ export async function keepInFlight(call: (lane: number) => Promise<void>, load: 
   const seconds = (performance.now() - began) / 1_000;
   const used = process.cpuUsage(cpu);
   const middle = latencies.toSorted((one, other) => one - other)[latencies.length >> 1] ?? 0;
-  return { perSecond: calls / seconds, p50Us: middle * 1_000, cpuUs: (used.user + used.system) / calls, calls };
+  return {
+    perSecond: calls / seconds,
+    p50Us: middle * 1_000,
+    cpuUs: (used.user + used.system) / calls,
+    calls,
+  };
 }

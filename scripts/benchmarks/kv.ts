@@ -20,18 +20,30 @@ export async function kvGets(name: string): Promise<Figure> {
   });
   const instanceIds = started.instances.map(({ instanceId }) => instanceId);
   const plainSubject = subjectFor("call", { lattice, target: "plain0", operation: "get" });
-  const providerSubject = subjectFor("cap", { lattice, provider: "kv", callingNode: under.nodeId, operation: "get" });
-  using plain = await startProgram("./programs/plain-kv-front.ts", [under.url, plainSubject, providerSubject, instanceIds[0] ?? ""]);
+  const providerSubject = subjectFor("cap", {
+    lattice,
+    provider: "kv",
+    callingNode: under.nodeId,
+    operation: "get",
+  });
+  using plain = await startProgram("./programs/plain-kv-front.ts", [
+    under.url,
+    plainSubject,
+    providerSubject,
+    instanceIds[0] ?? "",
+  ]);
   using requester = await startProgram("./programs/our-requester.ts", [under.url]);
-  const guestSubjects = instanceIds.map((target) => subjectFor("call", { lattice, target, operation: "get" }));
+  const guestSubjects = instanceIds.map((target) =>
+    subjectFor("call", { lattice, target, operation: "get" }),
+  );
   const engineOrAgent = childrenOf(under.node.pid)[0] ?? under.node.pid;
   const load = { payloadBytes: 0, answerBytes: 1, inFlight: 64, durationMs: 1_000 };
   const cell = measured(requester, engineOrAgent, { ...load, subjects: guestSubjects });
   const front = measured(requester, plain.pid, { ...load, subjects: [plainSubject] });
   const rate = async (round: () => Promise<LoadResult>) => (await round()).perSecond;
   const { spread, ...result } = await compare(
-    () => rate(cell.round),
-    () => rate(front.round),
+    () => rate(() => cell.round()),
+    () => rate(() => front.round()),
   );
   const note = `CPU per call: engine ${short(cell.cpuUs())} µs, plain responder ${short(front.cpuUs())} µs; ratio ${spread}`;
   return { name, unit: "calls/s", ...result, note };

@@ -16,7 +16,12 @@ export async function startKnown(name: string): Promise<Figure> {
     await under.control("ctl.instance.start", { module: { digest }, instanceId: `known-${start}` });
     if (start >= 50) times.push(performance.now() - began);
   }
-  return { name, value: median(times), unit: "ms", note: `${times.length} starts one after the other; p95 ${short(percentile(times, 0.95))} ms` };
+  return {
+    name,
+    value: median(times),
+    unit: "ms",
+    note: `${times.length} starts one after the other; p95 ${short(percentile(times, 0.95))} ms`,
+  };
 }
 
 /** One command that starts a thousand, until it is answered. */
@@ -26,30 +31,47 @@ export async function startThousand(name: string): Promise<Figure> {
   const seconds: number[] = [];
   for (let round = 0; round < 5; round += 1) {
     const began = performance.now();
-    const { instances } = await under.control("ctl.instance.start", { module: { digest }, name: "thousand", count: 1_000 });
+    const { instances } = await under.control("ctl.instance.start", {
+      module: { digest },
+      name: "thousand",
+      count: 1_000,
+    });
     seconds.push((performance.now() - began) / 1_000);
     if (instances.some((instance) => instance.status !== "running")) throw new Error("not all of them run");
     await under.control("ctl.instance.stop", { name: "thousand" });
   }
-  return { name, value: median(seconds), unit: "s", note: `median of ${seconds.length}: ${seconds.map(short).join(", ")}` };
+  return {
+    name,
+    value: median(seconds),
+    unit: "s",
+    note: `median of ${seconds.length}: ${seconds.map(short).join(", ")}`,
+  };
 }
 
 /** Resident memory of the node's processes with 5,000 instances that have all answered, beyond the empty node. */
 export async function density(name: string): Promise<Figure> {
   await using under = await startTestLattice();
   const digest = await under.store("echo");
-  const empty = rssBytesOf(under.node.pid);
+  const agentAndAll = () => [rssBytesOf(under.node.pid, "alone"), rssBytesOf(under.node.pid)] as const;
+  const [emptyAgent, empty] = agentAndAll();
   const instanceIds: string[] = [];
   for (let batch = 0; batch < 5; batch += 1) {
-    const { instances } = await under.control("ctl.instance.start", { module: { digest }, name: `batch-${batch}`, count: 1_000 });
+    const { instances } = await under.control("ctl.instance.start", {
+      module: { digest },
+      name: `batch-${batch}`,
+      count: 1_000,
+    });
     instanceIds.push(...instances.map(({ instanceId }) => instanceId));
   }
-  const idle = rssBytesOf(under.node.pid);
+  const [, idle] = agentAndAll();
   for (let from = 0; from < instanceIds.length; from += 100)
     await Promise.all(instanceIds.slice(from, from + 100).map((instanceId) => callEcho(under, instanceId)));
-  const perInstance = (bytes: number) => (bytes - empty) / instanceIds.length / 1_024;
-  const note = `RSS of node agent and engine; empty ${short(empty / 2 ** 20)} MB; before their first call ${short(perInstance(idle))} KB each`;
-  return { name, value: perInstance(rssBytesOf(under.node.pid)), unit: "KB", note };
+  const [agent, all] = agentAndAll();
+  const perInstance = (bytes: number) => bytes / instanceIds.length / 1_024;
+  const note =
+    `RSS of node agent (${short(perInstance(agent - emptyAgent))} KB each) and engine; ` +
+    `empty ${short(empty / 2 ** 20)} MB; before their first call ${short(perInstance(idle - empty))} KB each`;
+  return { name, value: perInstance(all - empty), unit: "KB", note };
 }
 
 /** From the failed answer of a call that traps to the fact that its instance runs again, with `always`. */
@@ -80,7 +102,12 @@ export async function crashRestart(name: string): Promise<Figure> {
     await running;
     if (index >= 50) times.push((runningAt.get(instanceId) ?? Number.NaN) - crashedAt);
   }
-  return { name, value: median(times), unit: "ms", note: `${times.length} instances, one crash each; p95 ${short(percentile(times, 0.95))} ms` };
+  return {
+    name,
+    value: median(times),
+    unit: "ms",
+    note: `${times.length} instances, one crash each; p95 ${short(percentile(times, 0.95))} ms`,
+  };
 }
 
 async function callEcho({ bus }: TestLattice, instanceId: string): Promise<void> {

@@ -9,9 +9,15 @@ import { untilComplete } from "./test-lattice.ts";
 
 /** A new control plane, from its question to all nodes until it answers that its view is complete, with every instance. */
 export async function rebuild(name: string, nodes: number, instancesPerNode: number): Promise<Figure> {
-  await using server = await startNatsServer();
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(await startNatsServer());
   const bus = await connectNats({ servers: server.url, name: "benchmark", connectTimeoutMs: 5_000 });
-  using _nodes = await startProgram("./programs/speaking-nodes.ts", [server.url, String(nodes), String(instancesPerNode)]);
+  stack.defer(() => bus.close());
+  using _nodes = await startProgram("./programs/speaking-nodes.ts", [
+    server.url,
+    String(nodes),
+    String(instancesPerNode),
+  ]);
   let askedAt = 0;
   bus.subscribe(filterFor("nodes.replay", { lattice }), () => (askedAt ||= performance.now()));
   const control = askControl(bus, lattice);
@@ -28,7 +34,6 @@ export async function rebuild(name: string, nodes: number, instancesPerNode: num
     withStart.push((now - began) / 1_000);
     await controlPlane.kill();
   }
-  await bus.close();
   const note = `median of ${seconds.length} after kill -9; with the start of the process ${short(median(withStart))} s; the nodes are real speakers in one process`;
   return { name, value: median(seconds), unit: "s", note };
 }

@@ -71,7 +71,12 @@ function* tellLives(speaker: Speaker): Generator<void> {
   for (let life = 0; ; life += 1) {
     const instanceId = `instance-${life % instancesPerNode}`;
     const incarnation = Math.floor(life / instancesPerNode) + 1;
-    const grant = { capabilityId: "store", providerType: "kv", permissions: ["kv:read", "kv:write"], config: { bucket: "greetings" } };
+    const grant = {
+      capabilityId: "store",
+      providerType: "kv",
+      permissions: ["kv:read", "kv:write"],
+      config: { bucket: "greetings" },
+    };
     const spec = InstanceSpec.parse({
       instanceId,
       name: "greeter",
@@ -87,11 +92,21 @@ function* tellLives(speaker: Speaker): Generator<void> {
     yield speaker.state("instance.starting", { spec, restarts: 0 });
     yield speaker.state("instance.running", { instanceId, restarts: 0 });
     yield speaker.state("instance.crashed", { instanceId, restarts: 0, crash });
-    yield speaker.state("instance.backing-off", { instanceId, restarts: 0, attempt: 1, delayMs: 200, until: at });
+    yield speaker.state("instance.backing-off", {
+      instanceId,
+      restarts: 0,
+      attempt: 1,
+      delayMs: 200,
+      until: at,
+    });
     yield speaker.state("instance.restarting", { instanceId, restarts: 1, reason: "the guest trapped" });
     yield speaker.state("instance.running", { instanceId, restarts: 1 });
-    yield speaker.state("capability.assigned", { instanceId, assignment: { ...grant, permissions: ["kv:read"] } });
+    yield speaker.state("capability.assigned", {
+      instanceId,
+      assignment: { ...grant, permissions: ["kv:read"] },
+    });
     yield speaker.state("capability.revoked", { instanceId, capabilityId: "store" });
-    if (incarnation % 2 === 0) yield speaker.state("instance.stopped", { instanceId, restarts: 1, reason: "asked to" });
+    if (incarnation % 2 === 0)
+      yield speaker.state("instance.stopped", { instanceId, restarts: 1, reason: "asked to" });
   }
 }

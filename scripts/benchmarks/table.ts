@@ -6,7 +6,9 @@ import { rebuild } from "./rebuild.ts";
 import { reduceFacts } from "./reducer.ts";
 
 /** Every benchmark by its name; those that need other people's programs say so in `peers`. */
-export const benchmarks: Readonly<Record<string, { readonly peers?: true; run(name: string): Promise<Figure> }>> = {
+export const benchmarks: Readonly<
+  Record<string, { readonly peers?: true; run(name: string): Promise<Figure> }>
+> = {
   "request.32B.64": { run: requests },
   "call.echo.32B.64": { run: (name) => echoCalls(name, 32, 64) },
   "call.echo.32B.256": { run: (name) => echoCalls(name, 32, 256) },

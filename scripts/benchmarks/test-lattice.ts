@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Bus } from "../../src/bus/bus.ts";
 import { connectNats } from "../../src/bus/nats-bus.ts";
-import { type AskControl, askControl, isNobodyThere } from "../../src/client/control.ts";
+import { type AskControl, askControl } from "../../src/client/control.ts";
 import { systemClock, delay } from "../../src/clock.ts";
+import { Failure } from "../../src/protocol/errors.ts";
 import { startNatsServer } from "../../test/support/nats-server.ts";
 import { exampleFile, lattice } from "./guest-engine.ts";
 import { type Program, startProgram } from "./program.ts";
@@ -31,7 +32,8 @@ export async function startTestLattice(options: { kv?: boolean } = {}): Promise<
   const nodeId = "node-1";
   stack.use(await startProgram("./programs/control-plane.ts", [server.url]));
   const node = stack.use(await startProgram("./programs/node.ts", [server.url, nodeId, modules]));
-  if (options.kv) stack.use(await startProgram("./programs/node.ts", [server.url, "kv-1", join(modules, "kv"), "kv"]));
+  if (options.kv)
+    stack.use(await startProgram("./programs/node.ts", [server.url, "kv-1", join(modules, "kv"), "kv"]));
   const control = askControl(bus, lattice);
   await untilComplete(control, options.kv ? 2 : 1);
   return {
@@ -41,7 +43,9 @@ export async function startTestLattice(options: { kv?: boolean } = {}): Promise<
     node,
     nodeId,
     async store(example) {
-      const { digest } = await control("ctl.module.put", { bytes: new Uint8Array(readFileSync(exampleFile(example))) });
+      const { digest } = await control("ctl.module.put", {
+        bytes: new Uint8Array(readFileSync(exampleFile(example))),
+      });
       return digest;
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
@@ -56,16 +60,18 @@ export async function untilComplete(control: AskControl, nodes: number): Promise
       if (listed.view.complete && listed.nodes.length === nodes)
         return listed.nodes.reduce((sum, one) => sum + one.instances, 0);
     } catch (error) {
-      if (!isNobodyThere(error)) throw error;
+      // None listens yet.
+      if (!(error instanceof Failure && error.code === "COMMUNICATION_FAILURE")) throw error;
     }
     await delay(systemClock, 5);
   }
 }
 
-/** Resident bytes of a process and everything below it. */
-export function rssBytesOf(pid: number): number {
+/** Resident bytes of a process, and of everything below it unless it is meant alone. */
+export function rssBytesOf(pid: number, extent: "alone" | "with children" = "with children"): number {
   const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
-  return childrenOf(pid).reduce((sum, child) => sum + rssBytesOf(child), Number(kilobytes) * 1_024);
+  const children = extent === "alone" ? [] : childrenOf(pid);
+  return children.reduce((sum, child) => sum + rssBytesOf(child), Number(kilobytes) * 1_024);
 }
 
 /** The processes that this one started and that still run. */

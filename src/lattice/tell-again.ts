@@ -33,7 +33,12 @@ function* tellInstance(instance: InstanceView): Generator<Saying> {
   const firstStart = instance.status === "starting" && restarts === 0;
   yield { kind: "instance.starting", at: firstStart ? at : createdAt, data: { spec, restarts } };
   if (lastCrash !== undefined)
-    yield { kind: "instance.crashed", at: lastCrash.at, data: { ...common, crash: lastCrash } };
+    // An instance that is still crashed is so since that fact was stated, not since the crash itself.
+    yield {
+      kind: "instance.crashed",
+      at: instance.status === "crashed" ? at : lastCrash.at,
+      data: { ...common, crash: lastCrash },
+    };
   const reason = instance.reason ?? "";
   switch (instance.status) {
     case "starting":

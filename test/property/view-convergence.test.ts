@@ -2,8 +2,16 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { applyFact, applyReplay } from "../../src/lattice/apply-fact.ts";
 import { digestText } from "../../src/lattice/digest.ts";
+import type { Speaker } from "../../src/lattice/speaker.ts";
 import { createView, findInstance, gapsOf, type LatticeView } from "../../src/lattice/view.ts";
-import { arrivals, histories, shapeOf, tellHistory, type Saying } from "../support/lattice-histories.ts";
+import {
+  arrivals,
+  byKey,
+  histories,
+  shapeOf,
+  tellHistory,
+  type Saying,
+} from "../support/lattice-histories.ts";
 
 const runs = { numRuns: 200 };
 
@@ -64,6 +72,29 @@ describe("the view", () => {
           expect(shapeOf(heard)).toEqual(shapeOf(speaker.own()));
           expect(heard && digestText(heard.digest)).toEqual(digestText(speaker.own().digest));
         }
+      }),
+      runs,
+    );
+  });
+
+  it("gives two nodes the same digest exactly when what lives on them is the same", () => {
+    const table = (speaker: Speaker) =>
+      [...speaker.own().instances.values()]
+        .filter(({ status }) => status !== "stopped")
+        .map(({ spec, status, restarts, assignments }) =>
+          JSON.stringify([spec.instanceId, spec.incarnation, status, restarts, byKey(assignments)]),
+        )
+        .toSorted((one, other) => (one < other ? -1 : 1))
+        .join();
+    const ofOneNode = histories.map((history) => history.map((step) => ({ ...step, node: 0 })));
+    fc.assert(
+      fc.property(ofOneNode, ofOneNode, fc.boolean(), (one, other, extended) => {
+        const [first, second] = [one, extended ? [...one, ...other.slice(0, 1)] : other].map(
+          (history) => tellHistory(history).speakers.get("node-0") as Speaker,
+        ) as [Speaker, Speaker];
+        expect(digestText(first.own().digest) === digestText(second.own().digest)).toBe(
+          table(first) === table(second),
+        );
       }),
       runs,
     );

@@ -221,21 +221,18 @@ export function shapeOf(node: NodeView | undefined): unknown {
     status: node.status,
     joined: node.joined,
     stopped: node.stopped,
-    modules: new Map([...node.modules].toSorted()),
+    modules: new Map(byKey(node.modules)),
     providers: new Map(
-      [...node.providers]
-        .toSorted()
-        .map(([id, provider]) => [id, { ...provider, reason: provider.reason ?? "" }]),
+      byKey(node.providers).map(([id, provider]) => [id, { ...provider, reason: provider.reason ?? "" }]),
     ),
     instances: new Map(
-      [...node.instances]
-        .toSorted()
-        .map(([id, { spec, assignments, status, since, restarts, lastCrash, reason, backoff }]) => [
+      byKey(node.instances).map(
+        ([id, { spec, assignments, status, since, restarts, lastCrash, reason, backoff }]) => [
           id,
           // A grant is where it is now; the wording of a reason may be empty instead of absent after a replay.
           {
             spec: { ...spec, capabilities: [] },
-            assignments: new Map([...assignments].toSorted()),
+            assignments: new Map(byKey(assignments)),
             status,
             since,
             restarts,
@@ -243,7 +240,13 @@ export function shapeOf(node: NodeView | undefined): unknown {
             reason: reason ?? "",
             backoff,
           },
-        ]),
+        ],
+      ),
     ),
   });
+}
+
+/** The entries of a map in the order of their keys. */
+export function byKey<Value>(map: ReadonlyMap<string, Value>): [string, Value][] {
+  return [...map].toSorted(([one], [other]) => (one < other ? -1 : 1));
 }

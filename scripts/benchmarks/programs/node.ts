@@ -29,7 +29,17 @@ const node = startNodeAgent({
   providers: hosts === "kv" ? [{ provider: "kv", capability: createMemoryKv(), backend: "memory" }] : [],
   ...(hosts === "kv"
     ? {}
-    : { launchEngine: engineLauncher({ lattice, nodeId, bus: busOptions, cells: 1, modulesDirectory, clock, log }) }),
+    : {
+        launchEngine: engineLauncher({
+          lattice,
+          nodeId,
+          bus: busOptions,
+          cells: 1,
+          modulesDirectory,
+          clock,
+          log,
+        }),
+      }),
 });
 await node.ready;
 answerQuestions(() => Promise.resolve());

@@ -18,6 +18,7 @@ answerQuestions(async ({ subjects, payloadBytes, answerBytes, ...load }: Request
   return keepInFlight(async (lane) => {
     const subject = subjects[lane % subjects.length] ?? "";
     const answer = await bus.request(subject, payload, { timeoutMs: 10_000 });
-    if (answer.data.length !== answerBytes) throw new Error(`${subject}: ${new TextDecoder().decode(answer.data)}`);
+    if (answer.data.length !== answerBytes)
+      throw new Error(`${subject}: ${new TextDecoder().decode(answer.data)}`);
   }, load);
 });

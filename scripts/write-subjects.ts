@@ -1,0 +1,92 @@
+/** Writes `subjects.md` from the subject table: `node scripts/write-subjects.ts [--check]`. */
+import { readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { factData, factKinds } from "../src/protocol/facts.ts";
+import { headers } from "../src/protocol/calls.ts";
+import { errorCodes } from "../src/protocol/errors.ts";
+import { protocolVersion } from "../src/protocol/version.ts";
+import { type SubjectName, type SubjectRow, subjects } from "../src/protocol/subjects.ts";
+
+const file = path.join(import.meta.dirname, "..", "subjects.md");
+
+const planes: readonly (readonly [string, string, RegExp])[] = [
+  ["Commands", "For operators; any control plane of the lattice answers.", /^ctl\./],
+  ["Node commands", "For control planes; the node itself answers.", /^node\./],
+  ["Broadcasts to nodes", "Every node and provider host hears them.", /^nodes\./],
+  ["Facts", "What happened. Nothing is acknowledged; gaps in `seq` are asked for.", /^fact/],
+  ["Calls, capabilities, logs", "Bytes of guests, on their way.", /^(call|cap|log)$/],
+];
+
+/** The text of `subjects.md` that the present table gives. */
+export function subjectsMarkdown(): string {
+  const sections = planes.map(([title, says, names]) => {
+    const rows = (Object.keys(subjects) as SubjectName[]).filter((name) => names.test(name));
+    return `## ${title}\n\n${says}\n\n${rows.map(section).join("\n\n")}`;
+  });
+  return [
+    "# Subjects",
+    `Protocol ${protocolVersion}. Written by \`npm run subjects\` from \`src/protocol/subjects.ts\`; edit that one.`,
+    "Requests are JSON or MessagePack, told by the first byte; the answer comes in the same form, as `{ ok: true, … }` or `{ ok: false, error }`. Unknown fields of a request are refused, those of an answer are to be ignored. A `?` marks what may be left out; bytes are base64 in JSON.",
+    ...sections,
+    `## Kinds of facts\n\n| Kind | Data |\n|---|---|\n${factKinds.map((kind) => `| \`${kind}\` | ${fields(factData[kind])} |`).join("\n")}`,
+    `## Headers of calls\n\n${Object.values(headers).map((name) => `- \`${name}\``).join("\n")}`,
+    `## Errors\n\n| Code | Meaning | Retry |\n|---|---|---|\n${Object.entries(errorCodes).map(([code, { meaning, retry }]) => `| \`${code}\` | ${meaning} | ${retry} |`).join("\n")}`,
+    "",
+  ].join("\n\n").trimEnd() + "\n";
+}
+
+function section(name: SubjectName): string {
+  const row: SubjectRow = subjects[name];
+  const who = `${row.publishers.join(", ")} → ${row.listeners.join(", ")}${row.kind === "queue" ? " (one of them)" : ""}`;
+  const lines = [`### \`${row.pattern}\``, `${row.says} ${who}.`];
+  if (row.payload !== null) lines.push(`- takes ${fields(row.payload)}`);
+  if (row.reply !== null) lines.push(`- answers ${fields(row.reply)}`);
+  return lines.join("\n\n").replace("\n\n- answers", "\n- answers");
+}
+
+interface Schema {
+  type?: string;
+  const?: unknown;
+  enum?: unknown[];
+  properties?: Record<string, Schema>;
+  required?: string[];
+  anyOf?: Schema[];
+  oneOf?: Schema[];
+  items?: Schema;
+  $ref?: string;
+}
+
+function fields(schema: z.ZodType): string {
+  const json = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as Schema;
+  return (json.anyOf ?? json.oneOf ?? [json]).map(shape).join(" or ");
+}
+
+function shape(schema: Schema): string {
+  const { properties, required = [] } = schema;
+  if (properties === undefined) return "a fact";
+  const names = Object.keys(properties).filter((name) => name !== "ok");
+  if (names.length === 0) return "nothing";
+  return names
+    .map((name) => `\`${name}${required.includes(name) ? "" : "?"}\`${typeOf(properties[name] ?? {})}`)
+    .join(", ");
+}
+
+function typeOf(schema: Schema): string {
+  const choices = schema.enum ?? (schema.const === undefined ? undefined : [schema.const]);
+  if (choices !== undefined) return ` (${choices.join(" / ")})`;
+  if (schema.type === "array") return " []";
+  if (schema.type === "integer" || schema.type === "number") return " number";
+  if (schema.type === "boolean") return " boolean";
+  if (schema.type === "object") return " {}";
+  return "";
+}
+
+if (import.meta.main) {
+  const text = subjectsMarkdown();
+  if (!process.argv.includes("--check")) await writeFile(file, text);
+  else if ((await readFile(file, "utf8").catch(() => "")) !== text) {
+    console.error("subjects.md is stale: run `npm run subjects`");
+    process.exitCode = 1;
+  }
+}
