@@ -2,7 +2,7 @@
 const nodeMajor = Number(process.versions.node.split(".", 1)[0]);
 if (nodeMajor < 24) {
   process.stderr.write(
-    `wasmatrix needs Node 24 or newer; this is ${process.versions.node}.\n→ Run \`npm ci\` in its folder and start it as bin/wasmatrix, which brings its own.\n`,
+    `wasmatrix needs Node 24 or newer; this is ${process.versions.node}.\n→ Run \`npm install\` in its folder and start it as bin/wasmatrix, which brings its own.\n`,
   );
   process.exit(1);
 }

@@ -23,7 +23,8 @@ need_packages() {
   fi
   command -v npm >/dev/null || fail "npm is missing: install Node (Debian: apt-get install nodejs npm)"
   step "installing npm packages"
-  (cd "$root" && npm ci --no-audit --no-fund --loglevel=error)
+  # Not `npm ci`: it wants every optional platform package in the lockfile, also those that a registry does not have.
+  (cd "$root" && npm install --no-audit --no-fund --loglevel=error)
   touch "$stamp"
 }
 

@@ -24,16 +24,24 @@ export function subjectsMarkdown(): string {
     const rows = (Object.keys(subjects) as SubjectName[]).filter((name) => names.test(name));
     return `## ${title}\n\n${says}\n\n${rows.map(section).join("\n\n")}`;
   });
-  return [
-    "# Subjects",
-    `Protocol ${protocolVersion}. Written by \`npm run subjects\` from \`src/protocol/subjects.ts\`; edit that one.`,
-    "Requests are JSON or MessagePack, told by the first byte; the answer comes in the same form, as `{ ok: true, … }` or `{ ok: false, error }`. Unknown fields of a request are refused, those of an answer are to be ignored. A `?` marks what may be left out; bytes are base64 in JSON.",
-    ...sections,
-    `## Kinds of facts\n\n| Kind | Data |\n|---|---|\n${factKinds.map((kind) => `| \`${kind}\` | ${fields(factData[kind])} |`).join("\n")}`,
-    `## Headers of calls\n\n${Object.values(headers).map((name) => `- \`${name}\``).join("\n")}`,
-    `## Errors\n\n| Code | Meaning | Retry |\n|---|---|---|\n${Object.entries(errorCodes).map(([code, { meaning, retry }]) => `| \`${code}\` | ${meaning} | ${retry} |`).join("\n")}`,
-    "",
-  ].join("\n\n").trimEnd() + "\n";
+  return (
+    [
+      "# Subjects",
+      `Protocol ${protocolVersion}. Written by \`npm run subjects\` from \`src/protocol/subjects.ts\`; edit that one.`,
+      "Requests are JSON or MessagePack, told by the first byte; the answer comes in the same form, as `{ ok: true, … }` or `{ ok: false, error }`. Unknown fields of a request are refused, those of an answer are to be ignored. A `?` marks what may be left out; bytes are base64 in JSON.",
+      ...sections,
+      `## Kinds of facts\n\n| Kind | Data |\n|---|---|\n${factKinds.map((kind) => `| \`${kind}\` | ${fields(factData[kind])} |`).join("\n")}`,
+      `## Headers of calls\n\n${Object.values(headers)
+        .map((name) => `- \`${name}\``)
+        .join("\n")}`,
+      `## Errors\n\n| Code | Meaning | Retry |\n|---|---|---|\n${Object.entries(errorCodes)
+        .map(([code, { meaning, retry }]) => `| \`${code}\` | ${meaning} | ${retry} |`)
+        .join("\n")}`,
+      "",
+    ]
+      .join("\n\n")
+      .trimEnd() + "\n"
+  );
 }
 
 function section(name: SubjectName): string {

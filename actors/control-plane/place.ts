@@ -102,7 +102,7 @@ export function noPlace({ unfit }: Pick<Placement, "unfit">, what: string): Fail
   const more = unfit.length > 5 ? `; and ${unfit.length - 5} more` : "";
   const full = unfit.some((node) => node.full);
   return new Failure(
-    full ? "RESOURCE_EXHAUSTED" : "NODE_UNAVAILABLE",
+    "RESOURCE_EXHAUSTED",
     `no node can take ${what}: ${reasons.join("; ")}${more}`,
     {
       fix: full

@@ -52,8 +52,8 @@ export interface InstanceContext extends InstanceInput {
   policy?: ActorRefFromLogic<RestartPolicyLogic>;
   hasRun: boolean;
   crash?: Crash;
-  /** Why the latest start did not succeed. */
-  failure?: Failure;
+  /** Why the latest start did not succeed; undefined once one did. */
+  failure?: Failure | undefined;
   /** Why it ends. */
   reason: string;
   cause: string | undefined;
@@ -76,7 +76,7 @@ export type InstanceActor = ActorRefFrom<typeof instanceMachine>;
  *        │ │ └──first start refused──▶ stopped (final)
  *        │ └──engine.lost── starting, running, replacing
  *        │     running ──instance.restart──▶ replacing ──stopped──▶ starting
- *        │     backing-off, crashed, gave-up ──instance.restart──▶ starting
+ *        │     engine-in-doubt, backing-off, crashed, gave-up ──instance.restart──▶ starting
  *        └──▶ any ──instance.stop──▶ stopping ──stopped──▶ stopped (final)
  * ```
  */
@@ -117,7 +117,7 @@ export const instanceMachine = setup({
       ({ context }) => ({ type: "crashed", at: context.now(), reason: context.crash?.message ?? "" }),
     ),
     countRestart: assign({ restarts: ({ context }) => context.restarts + 1 }),
-    rememberRun: assign({ hasRun: true }),
+    rememberRun: assign({ hasRun: true, failure: undefined }),
     rememberCause: assign({ cause: ({ event }) => ("cause" in event ? event.cause : undefined) }),
     forgetCause: assign({ cause: undefined }),
     rememberCrash: assign({
@@ -203,6 +203,7 @@ export const instanceMachine = setup({
           target: "starting",
           actions: { type: "stateRestarting", params: "the engine ended" },
         },
+        "instance.restart": "afresh",
       },
     },
     running: {

@@ -1,5 +1,5 @@
 import type { Subscription } from "../../src/bus/bus.ts";
-import { serve } from "../../src/bus/serve.ts";
+import { type AnswerOf, serve } from "../../src/bus/serve.ts";
 import { timestamp } from "../../src/clock.ts";
 import { errorBody, Failure } from "../../src/protocol/errors.ts";
 import type { InstanceSummary } from "../../src/protocol/instance-spec.ts";
@@ -96,7 +96,7 @@ function beginOne(
   return instances.begin({ ...request.template, instanceId, incarnation: request.incarnation });
 }
 
-type Answer = Omit<NodeInstancesDone, "ok">;
+type Answer = AnswerOf<"node.instance.start">;
 
 /** Does that to all of them at once, and tells of each what became of it. */
 async function each(

@@ -38,7 +38,9 @@ export function addStart(program: Command, surroundings: Surroundings): void {
     .option("--count <n>", "how many", wholeNumber, 1)
     .option("--grant <grant>", "store=kv:read,kv:write[?bucket=x&provider=y]; repeatable", grants)
     .option("--config <KEY=value>", "what the guest may ask for; repeatable", keyValue)
-    .option("--restart <policy>", "never, always, backoff[:delay,maxDelay,maxRetries]", restartOf, { type: "never" })
+    .option("--restart <policy>", "never, always, backoff[:delay,maxDelay,maxRetries]", restartOf, {
+      type: "never",
+    })
     .option("--memory <size>", "of each instance, such as 64MiB", bytesOf)
     .option("--fuel <n>", "function entries and turns of loops per call", wholeNumber)
     .option("--timeout <duration>", "per call, such as 5s", msOf)
@@ -65,7 +67,9 @@ export function addStart(program: Command, surroundings: Surroundings): void {
           onNodeLoss: flags.onNodeLoss,
           wait: flags.wait,
         });
-        session.show({ ok: true, instances }, () => instanceTable(session.paint, session.clock.now(), instances));
+        session.show({ ok: true, instances }, () =>
+          instanceTable(session.paint, session.clock.now(), instances),
+        );
       }),
     );
 }
@@ -75,12 +79,16 @@ export function addLife(program: Command, surroundings: Surroundings): void {
   for (const verb of ["stop", "restart"] as const) {
     program
       .command(verb)
-      .description(verb === "stop" ? "end an instance, or all of a name" : "restart an instance, also one that gave up")
+      .description(
+        verb === "stop" ? "end an instance, or all of a name" : "restart an instance, also one that gave up",
+      )
       .argument("<target>", "an instance id or a name")
       .action((word: string, _flags: unknown, command: Command) =>
         withClient(surroundings, command, async (client, session) => {
           const instances = await client[verb](await resolveTarget(client, word));
-          session.show({ ok: true, instances }, () => instanceTable(session.paint, session.clock.now(), instances));
+          session.show({ ok: true, instances }, () =>
+            instanceTable(session.paint, session.clock.now(), instances),
+          );
         }),
       );
   }
@@ -95,7 +103,9 @@ export function addLife(program: Command, surroundings: Surroundings): void {
         const target = word === undefined ? {} : await resolveTarget(client, word);
         const node = flags.node === undefined ? {} : { nodeId: flags.node };
         const instances = await collect(client.list({ ...target, ...node, all: flags.all }));
-        session.show({ ok: true, instances }, () => instanceTable(session.paint, session.clock.now(), instances));
+        session.show({ ok: true, instances }, () =>
+          instanceTable(session.paint, session.clock.now(), instances),
+        );
       }),
     );
   program
@@ -107,8 +117,12 @@ export function addLife(program: Command, surroundings: Surroundings): void {
         const ids = await resolveIds(client, word);
         const answers = await Promise.all(ids.map((instanceId) => client.query(instanceId)));
         const [first] = answers;
-        session.show(answers.length === 1 ? first : { ok: true, instances: answers.map((one) => one.instance) }, () =>
-          answers.map((one) => instanceSheet(session.paint, session.clock.now(), one.instance)).join("\n\n"),
+        session.show(
+          answers.length === 1 ? first : { ok: true, instances: answers.map((one) => one.instance) },
+          () =>
+            answers
+              .map((one) => instanceSheet(session.paint, session.clock.now(), one.instance))
+              .join("\n\n"),
         );
       }),
     );
@@ -133,7 +147,9 @@ export function addCall(program: Command, surroundings: Surroundings): void {
       withClient(surroundings, command, async (client, session) => {
         const bytes = payload === "-" ? await session.readInput() : new TextEncoder().encode(payload);
         const correlation = flags.correlationId === undefined ? {} : { correlationId: flags.correlationId };
-        session.write(await client.call(target, operation, bytes, { timeoutMs: flags.timeout, ...correlation }));
+        session.write(
+          await client.call(target, operation, bytes, { timeoutMs: flags.timeout, ...correlation }),
+        );
       }),
     );
 }

@@ -37,16 +37,41 @@ export function addLattice(program: Command, surroundings: Surroundings): void {
       const server = natsServerVersion();
       const checks = [
         { what: "node", ok: true, says: `wasmatrix ${productVersion} on Node ${process.versions.node}` },
-        { what: "nats-server here", ok: server !== undefined, says: server ?? "not on the PATH; only `wasmatrix up` needs it" },
-        { what: "bus", ok: true, says: `${session.nats}, messages up to ${size(client.bus.maxPayloadBytes)}` },
+        {
+          what: "nats-server here",
+          ok: server !== undefined,
+          says: server ?? "not on the PATH; only `wasmatrix up` needs it",
+        },
+        {
+          what: "bus",
+          ok: true,
+          says: `${session.nats}, messages up to ${size(client.bus.maxPayloadBytes)}`,
+        },
         { what: "control plane", ok: true, says: `answers in ${roundTripMs} ms` },
-        { what: "view", ok: nodes.view.complete, says: nodes.view.complete ? "complete" : `incomplete: ${nodes.view.gaps.join(", ")}` },
-        { what: "nodes", ok: guests.length > 0, says: guests.length > 0 ? `${guests.length} take guests` : "none; start one: wasmatrix node" },
-        { what: "providers", ok: available.length > 0, says: available.length > 0 ? available.map((one) => one.provider).join(", ") : "none; start one: wasmatrix provider kv" },
+        {
+          what: "view",
+          ok: nodes.view.complete,
+          says: nodes.view.complete ? "complete" : `incomplete: ${nodes.view.gaps.join(", ")}`,
+        },
+        {
+          what: "nodes",
+          ok: guests.length > 0,
+          says: guests.length > 0 ? `${guests.length} take guests` : "none; start one: wasmatrix node",
+        },
+        {
+          what: "providers",
+          ok: available.length > 0,
+          says:
+            available.length > 0
+              ? available.map((one) => one.provider).join(", ")
+              : "none; start one: wasmatrix provider kv",
+        },
       ];
       const { paint } = session;
       session.show({ ok: checks.every((check) => check.ok), checks }, () =>
-        checks.map(({ what, ok, says }) => `${ok ? paint.green("✔") : paint.red("✘")} ${what.padEnd(16)} ${says}`).join("\n"),
+        checks
+          .map(({ what, ok, says }) => `${ok ? paint.green("✔") : paint.red("✘")} ${what.padEnd(16)} ${says}`)
+          .join("\n"),
       );
       if (guests.length === 0 || !nodes.view.complete) session.exit(1);
     }),

@@ -44,7 +44,12 @@ export function addParts(program: Command, surroundings: Surroundings): void {
     .option("--id <id>", "its name")
     .action((flags: PartFlags, command: Command) =>
       runWith(surroundings, command, (session) =>
-        runPart(session, { component: "control-plane", id: flags.id ?? `cp-${randomId(6)}` }, flags.endWithStdin, controlPlane),
+        runPart(
+          session,
+          { component: "control-plane", id: flags.id ?? `cp-${randomId(6)}` },
+          flags.endWithStdin,
+          controlPlane,
+        ),
       ),
     );
   part("node", "run a node that takes guests")
@@ -55,7 +60,12 @@ export function addParts(program: Command, surroundings: Surroundings): void {
     .option("--modules <directory>", "where it keeps modules")
     .action((flags: NodeFlags, command: Command) =>
       runWith(surroundings, command, (session) =>
-        runPart(session, { component: "node", id: flags.id ?? `node-${randomId(6)}` }, flags.endWithStdin, node(flags)),
+        runPart(
+          session,
+          { component: "node", id: flags.id ?? `node-${randomId(6)}` },
+          flags.endWithStdin,
+          node(flags),
+        ),
       ),
     );
   part("provider", "run a provider")

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Feed } from "../../src/client/feed.ts";
-import { type FactKind, factKinds } from "../../src/protocol/facts.ts";
+import { type Fact, type FactKind, factKinds } from "../../src/protocol/facts.ts";
 import { InvalidArgumentError } from "commander";
 import { wholeNumber } from "../parse/usage.ts";
 import { factLine } from "../render/fact.ts";
@@ -31,15 +31,19 @@ export function addWatch(program: Command, surroundings: Surroundings): void {
         const wanted = flags.kind ?? factKinds.filter((kind) => kind !== "node.heartbeat");
         const feed = flags.follow ? client.facts({ ...instance, kinds: wanted }) : undefined;
         await feed?.ready;
+        const shown = new Set<string>();
         if (flags.limit > 0) {
           const [only] = wanted.length === 1 ? wanted : [];
           const kind = only === undefined ? {} : { kind: only };
           const latest = await client.latestFacts({ ...instance, ...kind, limit: flags.limit });
           for (const fact of latest.filter((one) => wanted.includes(one.kind))) {
             session.show(fact, () => factLine(session.paint, fact));
+            shown.add(identityOf(fact));
           }
         }
-        if (feed !== undefined) await follow(feed, session, (fact) => factLine(session.paint, fact));
+        // What happened while the latest were asked for comes both ways.
+        const isNew = (fact: Fact) => !shown.delete(identityOf(fact));
+        if (feed !== undefined) await follow(feed, session, (fact) => factLine(session.paint, fact), isNew);
       }),
     );
   program
@@ -54,7 +58,8 @@ export function addWatch(program: Command, surroundings: Surroundings): void {
         await feed.ready;
         await follow(feed, session, (line) => {
           const { paint } = session;
-          const dropped = line.dropped === undefined ? "" : paint.yellow(` (${line.dropped} lines left out before)`);
+          const dropped =
+            line.dropped === undefined ? "" : paint.yellow(` (${line.dropped} lines left out before)`);
           const text = line.stream === "stderr" ? paint.yellow(line.text) : line.text;
           return `${paint.dim(timeOfDay(line.at))}  ${paint.bold(line.instanceId)}  ${text}${dropped}`;
         });
@@ -62,10 +67,19 @@ export function addWatch(program: Command, surroundings: Surroundings): void {
     );
 }
 
-async function follow<Item>(feed: Feed<Item>, session: Session, render: (item: Item) => string): Promise<void> {
+function identityOf({ node, epoch, seq }: Fact): string {
+  return `${node} ${epoch} ${seq}`;
+}
+
+async function follow<Item>(
+  feed: Feed<Item>,
+  session: Session,
+  render: (item: Item) => string,
+  isWanted: (item: Item) => boolean = () => true,
+): Promise<void> {
   session.ended.addEventListener("abort", () => feed.close(), { once: true });
   if (session.ended.aborted) feed.close();
-  for await (const item of feed) session.show(item, () => render(item));
+  for await (const item of feed) if (isWanted(item)) session.show(item, () => render(item));
 }
 
 function kinds(text: string, before: FactKind[] = []): FactKind[] {

@@ -1,6 +1,15 @@
 import { InvalidArgumentError } from "commander";
 
-const byteUnits: Record<string, number> = { "": 1, B: 1, K: 1024, KiB: 1024, M: 1024 ** 2, MiB: 1024 ** 2, G: 1024 ** 3, GiB: 1024 ** 3 };
+const byteUnits: Record<string, number> = {
+  "": 1,
+  B: 1,
+  K: 1024,
+  KiB: 1024,
+  M: 1024 ** 2,
+  MiB: 1024 ** 2,
+  G: 1024 ** 3,
+  GiB: 1024 ** 3,
+};
 const timeUnits: Record<string, number> = { "": 1, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
 /** `64MiB` as bytes. */

@@ -6,13 +6,15 @@ import { duration, shortDigest, size, timeOfDay } from "./quantities.ts";
 type Sentences = { readonly [K in FactKind]: (data: FactData<K>) => string };
 
 const sentences: Sentences = {
-  "node.joined": (data) => `joined from ${data.hostname}${data.guestKinds.length === 0 ? ", for providers only" : ""}`,
+  "node.joined": (data) =>
+    `joined from ${data.hostname}${data.guestKinds.length === 0 ? ", for providers only" : ""}`,
   "node.heartbeat": (data) => `lives, with ${data.load.instances} instances`,
   "node.draining": () => "takes no more work and ends what it has",
   "node.left": (data) => `left: ${data.reason}`,
   "instance.starting": (data) =>
     `starting ${data.spec.name ?? data.spec.instanceId} from module ${shortDigest(data.spec.moduleHash)}`,
-  "instance.running": (data) => (data.restarts === 0 ? "runs" : `runs again, after ${times(data.restarts, "restart")}`),
+  "instance.running": (data) =>
+    data.restarts === 0 ? "runs" : `runs again, after ${times(data.restarts, "restart")}`,
   "instance.crashed": (data) => {
     const during = data.crash.operation === undefined ? "" : ` during ${data.crash.operation}`;
     return `crashed${during} (${data.crash.reason}): ${data.crash.message}`;
@@ -32,7 +34,8 @@ const sentences: Sentences = {
   "provider.stopped": (data) => `provider ${data.provider} stopped: ${data.reason}`,
   "module.stored": (data) => `holds module ${shortDigest(data.digest)}, ${size(data.sizeBytes)}`,
   "module.evicted": (data) => `no longer holds module ${shortDigest(data.digest)}`,
-  "module.admitted": (data) => `can run module ${shortDigest(data.digest)}: ${data.guestKind}, ${size(data.sizeBytes)}`,
+  "module.admitted": (data) =>
+    `can run module ${shortDigest(data.digest)}: ${data.guestKind}, ${size(data.sizeBytes)}`,
   "module.refused": (data) => `refuses module ${shortDigest(data.digest)}: ${data.error.message}`,
   "engine.started": (data) => `engine started with ${times(data.cells, "cell")} (pid ${data.pid})`,
   "engine.lost": (data) => `engine lost with ${times(data.instances, "instance")}: ${data.reason}`,

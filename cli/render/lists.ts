@@ -21,7 +21,11 @@ export function instanceTable(paint: Paint, nowMs: number, instances: readonly I
 }
 
 /** Nodes as a table. */
-export function nodeTable(paint: Paint, nowMs: number, nodes: readonly z.infer<typeof NodeSummary>[]): string {
+export function nodeTable(
+  paint: Paint,
+  nowMs: number,
+  nodes: readonly z.infer<typeof NodeSummary>[],
+): string {
   if (nodes.length === 0) return paint.dim("no nodes; start one: wasmatrix node");
   const rows = nodes.map((node) => [
     paint.bold(node.nodeId),
@@ -38,7 +42,11 @@ export function nodeTable(paint: Paint, nowMs: number, nodes: readonly z.infer<t
 }
 
 /** Providers as a table. */
-export function providerTable(paint: Paint, nowMs: number, providers: readonly z.infer<typeof ProviderSummary>[]): string {
+export function providerTable(
+  paint: Paint,
+  nowMs: number,
+  providers: readonly z.infer<typeof ProviderSummary>[],
+): string {
   if (providers.length === 0) return paint.dim("no providers; start one: wasmatrix provider kv");
   const rows = providers.map((one) => [
     paint.bold(one.provider),
@@ -55,7 +63,11 @@ export function providerTable(paint: Paint, nowMs: number, providers: readonly z
 /** Modules as a table. */
 export function moduleTable(paint: Paint, modules: z.infer<typeof ModulesListed>["modules"]): string {
   if (modules.length === 0) return paint.dim("no modules yet");
-  const rows = modules.map((one) => [paint.bold(shortDigest(one.digest)), size(one.sizeBytes), one.holders.join(" ")]);
+  const rows = modules.map((one) => [
+    paint.bold(shortDigest(one.digest)),
+    size(one.sizeBytes),
+    one.holders.join(" "),
+  ]);
   return table(paint, ["module", "size", "held by"], rows);
 }
 
@@ -65,7 +77,10 @@ export function instanceSheet(paint: Paint, nowMs: number, one: InstanceDetail):
   const entries: [string, string][] = [
     ["instance", paint.bold(one.instanceId)],
     ["name", one.name ?? paint.dim("none")],
-    ["status", `${paintStatus(paint, one.status)} since ${ago(one.since, nowMs)}${one.reason === undefined ? "" : `: ${one.reason}`}`],
+    [
+      "status",
+      `${paintStatus(paint, one.status)} since ${ago(one.since, nowMs)}${one.reason === undefined ? "" : `: ${one.reason}`}`,
+    ],
     ["node", one.nodeId],
     ["module", one.moduleHash],
     ["created", ago(one.createdAt, nowMs)],
@@ -76,7 +91,10 @@ export function instanceSheet(paint: Paint, nowMs: number, one: InstanceDetail):
         ? `backoff from ${duration(policy.delayMs)} to ${duration(policy.maxDelayMs)}, ${policy.maxRetries} tries`
         : policy.type,
     ],
-    ["limits", `${size(one.limits.memoryBytes)}, fuel ${one.limits.fuel} and ${duration(one.limits.timeoutMs)} a call`],
+    [
+      "limits",
+      `${size(one.limits.memoryBytes)}, fuel ${one.limits.fuel} and ${duration(one.limits.timeoutMs)} a call`,
+    ],
     ...Object.entries(one.config).map(([key, value]): [string, string] => ["config", `${key}=${value}`]),
     ...one.capabilities.map((grant): [string, string] => ["grant", grantText(grant)]),
   ];
@@ -84,7 +102,10 @@ export function instanceSheet(paint: Paint, nowMs: number, one: InstanceDetail):
   const crash = one.lastCrash;
   if (crash === undefined) return pairs(paint, entries);
   const during = crash.operation === undefined ? "" : ` during ${crash.operation}`;
-  entries.push(["last crash", `${paint.red(crash.reason)}${during}, ${ago(crash.at, nowMs)}: ${crash.message}`]);
+  entries.push([
+    "last crash",
+    `${paint.red(crash.reason)}${during}, ${ago(crash.at, nowMs)}: ${crash.message}`,
+  ]);
   const frames = (crash.backtrace ?? []).map((frame) => `            ${paint.dim("at")} ${frame}`);
   return [pairs(paint, entries), ...frames].join("\n");
 }

@@ -24,7 +24,8 @@ export function duration(ms: number): string {
 export function size(bytes: number): string {
   let value = bytes;
   for (const unit of ["B", "KiB", "MiB"]) {
-    if (value < 1024) return `${value < 10 && unit !== "B" ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
+    if (value < 1024)
+      return `${value < 10 && unit !== "B" ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
     value /= 1024;
   }
   return `${Number(value.toFixed(1))} GiB`;

@@ -24,7 +24,10 @@ export function natsCommand(port: number, stateDirectory: string): { command: st
   const store = join(stateDirectory, "jetstream");
   mkdirSync(store, { recursive: true });
   const config = join(stateDirectory, "nats.conf");
-  writeFileSync(config, `host: "127.0.0.1"\nport: ${port}\njetstream { store_dir: ${JSON.stringify(store)} }\n`);
+  writeFileSync(
+    config,
+    `host: "127.0.0.1"\nport: ${port}\njetstream { store_dir: ${JSON.stringify(store)} }\n`,
+  );
   return { command: "/bin/sh", args: ["-c", guarded, "nats-part", "-c", config] };
 }
 

@@ -7,7 +7,11 @@ import type { Session } from "../session.ts";
  * Resolves with true once a control plane knows a node that takes guests and an available provider, with false when
  * the signal comes first. Looks again at each fact, heartbeats included. Rejects with TIMEOUT.
  */
-export async function untilAnswering(session: Session, url: string, abandoned: AbortSignal): Promise<boolean> {
+export async function untilAnswering(
+  session: Session,
+  url: string,
+  abandoned: AbortSignal,
+): Promise<boolean> {
   const { clock, lattice } = session;
   const client = await session.connect({
     servers: url,

@@ -33,8 +33,21 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
   const port = await freePort(flags.port);
   const url = `nats://127.0.0.1:${port}`;
   const part = (id: string, command: string, args: readonly string[]): ChildSpec => {
-    const input: PartInput = { id, command, args, env: { ...env, NATS_URL: url }, logFile: join(logs, `${id}.log`) };
-    return { id, logic: partMachine, input, restart: "permanent", policy, stopMs: cliLimits.partStopMs + 1_000 };
+    const input: PartInput = {
+      id,
+      command,
+      args,
+      env: { ...env, NATS_URL: url },
+      logFile: join(logs, `${id}.log`),
+    };
+    return {
+      id,
+      logic: partMachine,
+      input,
+      restart: "permanent",
+      policy,
+      stopMs: cliLimits.partStopMs + 1_000,
+    };
   };
   const own = (id: string, ...args: string[]) =>
     part(id, process.execPath, [mainFile, "--nats", url, "--lattice", lattice, ...args, "--end-with-stdin"]);
@@ -70,7 +83,10 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
   try {
     const abandoned = AbortSignal.any([session.ended, abortedBy(ended)]);
     const answers = await untilAnswering(session, url, abandoned);
-    if (answers) session.show({ ok: true, nats: url, lattice, state, logs }, () => welcome(session, { url, state, logs }));
+    if (answers)
+      session.show({ ok: true, nats: url, lattice, state, logs }, () =>
+        welcome(session, { url, state, logs }),
+      );
   } catch (error) {
     stop();
     await ended.catch(() => undefined);

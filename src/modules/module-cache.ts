@@ -25,7 +25,7 @@ export interface ModuleCache {
     digest: string,
     offset: number,
     length: number,
-  ): Promise<{ bytes: Uint8Array; sizeBytes: number }>;
+  ): Promise<{ bytes: Uint8Array<ArrayBuffer>; sizeBytes: number }>;
   /** Digest and size of each held module, the least recently used first. */
   list(): [digest: string, sizeBytes: number][];
   /** Forgets the least recently used modules until the rest fits; says which. Those in use stay in any case. */

@@ -24,25 +24,31 @@ const steps = fc.array(
 
 test("P9, P13, R4.5, R9.1: every status change of any workload is stated as a fact, in order and once, and the control plane has it on record", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(anyPolicy, { minLength: 3, maxLength: 3 }), steps, async (policies, workload) => {
-      const ids = policies.map(() => freshId("told"));
-      const lives: LifeModel[] = policies.map(unborn);
-      await Promise.all(
-        ids.map(async (instanceId, index) => {
-          lives[index] = await live(lattice, heard, instanceId, lives[index]!, "start");
-          for (const [, step] of workload.filter(([who]) => who === index)) {
-            if (isValid(lives[index], step)) lives[index] = await live(lattice, heard, instanceId, lives[index], step);
-          }
-          if (isValid(lives[index], "stop")) lives[index] = await live(lattice, heard, instanceId, lives[index], "stop");
-        }),
-      );
-      for (const [index, instanceId] of ids.entries()) {
-        const { facts } = await done(lattice, "fact.list", { instanceId });
-        expect(heard.kindsOf(instanceId)).toEqual(lives[index]?.told);
-        expect(facts).toEqual(heard.all.filter((fact) => instanceIn(fact) === instanceId));
-      }
-      expectGapless(heard.all);
-    }),
+    fc.asyncProperty(
+      fc.array(anyPolicy, { minLength: 3, maxLength: 3 }),
+      steps,
+      async (policies, workload) => {
+        const ids = policies.map(() => freshId("told"));
+        const lives: LifeModel[] = policies.map(unborn);
+        await Promise.all(
+          ids.map(async (instanceId, index) => {
+            lives[index] = await live(lattice, heard, instanceId, lives[index]!, "start");
+            for (const [, step] of workload.filter(([who]) => who === index)) {
+              if (isValid(lives[index], step))
+                lives[index] = await live(lattice, heard, instanceId, lives[index], step);
+            }
+            if (isValid(lives[index], "stop"))
+              lives[index] = await live(lattice, heard, instanceId, lives[index], "stop");
+          }),
+        );
+        for (const [index, instanceId] of ids.entries()) {
+          const { facts } = await done(lattice, "fact.list", { instanceId });
+          expect(heard.kindsOf(instanceId)).toEqual(lives[index]?.told);
+          expect(facts).toEqual(heard.all.filter((fact) => instanceIn(fact) === instanceId));
+        }
+        expectGapless(heard.all);
+      },
+    ),
     { numRuns: 100 },
   );
 });
@@ -52,7 +58,8 @@ function expectGapless(facts: readonly Fact[]): void {
   const last = new Map<string, number>();
   for (const { node, epoch, seq, kind } of facts) {
     const life = `${node} ${epoch}`;
-    if (seq !== (last.get(life) ?? 0) + 1) expect.fail(`${life}: ${kind} has seq ${seq} after ${last.get(life)}`);
+    if (seq !== (last.get(life) ?? 0) + 1)
+      expect.fail(`${life}: ${kind} has seq ${seq} after ${last.get(life)}`);
     last.set(life, seq);
   }
   expect([...last.keys()].map((life) => life.split(" ")[0]).toSorted()).toEqual(["n1", "n2"]);

@@ -38,34 +38,49 @@ const change = fc.oneof(
 test("P5, R2.4, R6.2: whatever was assigned and revoked, the list of grants holds exactly those that are in force", async () => {
   const limit = fc.integer({ min: 1, max: 5 });
   await fc.assert(
-    fc.asyncProperty(first, fc.array(change, { maxLength: 8 }), limit, async (capabilities, changes, pageLimit) => {
-      const name = freshId("grants");
-      const started = await done(lattice, "instance.start", { module: countingModule, name, count: copies, capabilities });
-      const ids: string[] = started["instances"].map((one: { instanceId: string }) => one.instanceId);
-      const model = new Map(ids.map((id) => [id, new Map(capabilities.map((one) => [one.capabilityId, one as Granted]))]));
+    fc.asyncProperty(
+      first,
+      fc.array(change, { maxLength: 8 }),
+      limit,
+      async (capabilities, changes, pageLimit) => {
+        const name = freshId("grants");
+        const started = await done(lattice, "instance.start", {
+          module: countingModule,
+          name,
+          count: copies,
+          capabilities,
+        });
+        const ids: string[] = started["instances"].map((one: { instanceId: string }) => one.instanceId);
+        const model = new Map(
+          ids.map((id) => [id, new Map(capabilities.map((one) => [one.capabilityId, one as Granted]))]),
+        );
 
-      for (const one of changes) {
-        // The number beyond the copies means all of them, by their name.
-        const instanceId = ids[one.who];
-        const target = instanceId === undefined ? { name } : { instanceId };
-        const meant = instanceId === undefined ? ids : [instanceId];
-        if ("assign" in one) {
-          await done(lattice, "capability.assign", { ...target, assignment: one.assign });
-          for (const id of meant) model.get(id)?.set(one.assign.capabilityId, one.assign);
-        } else {
-          const holding = meant.filter((id) => model.get(id)?.delete(one.revoke));
-          const answer = await lattice.command("capability.revoke", { ...target, capabilityId: one.revoke });
-          if (holding.length > 0) expect(answer).toMatchObject({ ok: true, instances: holding.toSorted() });
-          else expect(answer).toMatchObject({ ok: false, error: { code: "INVALID_REQUEST" } });
+        for (const one of changes) {
+          // The number beyond the copies means all of them, by their name.
+          const instanceId = ids[one.who];
+          const target = instanceId === undefined ? { name } : { instanceId };
+          const meant = instanceId === undefined ? ids : [instanceId];
+          if ("assign" in one) {
+            await done(lattice, "capability.assign", { ...target, assignment: one.assign });
+            for (const id of meant) model.get(id)?.set(one.assign.capabilityId, one.assign);
+          } else {
+            const holding = meant.filter((id) => model.get(id)?.delete(one.revoke));
+            const answer = await lattice.command("capability.revoke", {
+              ...target,
+              capabilityId: one.revoke,
+            });
+            if (holding.length > 0) expect(answer).toMatchObject({ ok: true, instances: holding.toSorted() });
+            else expect(answer).toMatchObject({ ok: false, error: { code: "INVALID_REQUEST" } });
+          }
+          expect(await pages({ name }, pageLimit)).toEqual(expected(model));
         }
-        expect(await pages({ name }, pageLimit)).toEqual(expected(model));
-      }
-      // Nothing of earlier runs is left, so that all grants of the lattice are those of this one.
-      expect(await pages({}, pageLimit)).toEqual(expected(model));
-      for (const id of ids) expect(await pages({ instanceId: id }, pageLimit)).toEqual(expected(model, id));
-      await done(lattice, "instance.stop", { name });
-      expect(await pages({ name }, pageLimit)).toEqual([]);
-    }),
+        // Nothing of earlier runs is left, so that all grants of the lattice are those of this one.
+        expect(await pages({}, pageLimit)).toEqual(expected(model));
+        for (const id of ids) expect(await pages({ instanceId: id }, pageLimit)).toEqual(expected(model, id));
+        await done(lattice, "instance.stop", { name });
+        expect(await pages({ name }, pageLimit)).toEqual([]);
+      },
+    ),
     { numRuns: 100 },
   );
 });
@@ -75,7 +90,11 @@ async function pages(target: object, limit: number): Promise<string[]> {
   const found: string[] = [];
   let after: string | undefined;
   do {
-    const answer = await done(lattice, "capability.list", { ...target, limit, ...(after === undefined ? {} : { after }) });
+    const answer = await done(lattice, "capability.list", {
+      ...target,
+      limit,
+      ...(after === undefined ? {} : { after }),
+    });
     expect(answer["assignments"].length).toBeLessThan(limit + 4);
     for (const { instanceId, nodeId, ...granted } of answer["assignments"]) {
       expect(["n1", "n2"]).toContain(nodeId);
@@ -94,7 +113,10 @@ function expected(model: ReadonlyMap<string, ReadonlyMap<string, Granted>>, only
 }
 
 /** An assignment in one order of its fields, with what is taken where nothing is given. */
-function text(instanceId: string, { capabilityId, providerType, provider, permissions, config = {} }: Granted): string {
+function text(
+  instanceId: string,
+  { capabilityId, providerType, provider, permissions, config = {} }: Granted,
+): string {
   const settings = Object.entries(config).toSorted(([one], [other]) => (one < other ? -1 : 1));
   return JSON.stringify([instanceId, capabilityId, providerType, provider, permissions, settings]);
 }

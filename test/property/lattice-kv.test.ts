@@ -54,7 +54,9 @@ test("P4, P19, R14.3, R14.5: of a pair of instances each has its own grants alon
       for (const [who, step] of workload) {
         const mine = sides[who]!;
         const store = stores.get(mine.bucket ?? mine.name)!;
-        const expected = mine.granted.includes(neededFor(step)) ? perform(store, step) : { error: "PERMISSION_DENIED" };
+        const expected = mine.granted.includes(neededFor(step))
+          ? perform(store, step)
+          : { error: "PERMISSION_DENIED" };
         expect(await outcome(ids[who]!, step)).toEqual(expected);
       }
       for (const [index, instanceId] of ids.entries()) {

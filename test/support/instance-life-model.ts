@@ -50,7 +50,12 @@ export function after(life: LifeModel, step: LifeStep): LifeModel {
       return { ...life, calls: life.calls + 1 };
     case "start": {
       const { policy, incarnation } = life;
-      return { ...unborn(policy), incarnation: incarnation + 1, status: "running", told: told("starting", "running") };
+      return {
+        ...unborn(policy),
+        incarnation: incarnation + 1,
+        status: "running",
+        told: told("starting", "running"),
+      };
     }
     case "stop":
       return { ...life, status: "stopped", told: told("stopped") };
@@ -59,10 +64,16 @@ export function after(life: LifeModel, step: LifeStep): LifeModel {
       return { ...life, ...fresh, told: told("restarting", "running") };
     }
     case "crash": {
-      const again = { status: "running" as const, restarts: life.restarts + 1, tries: life.tries + 1, calls: 0 };
+      const again = {
+        status: "running" as const,
+        restarts: life.restarts + 1,
+        tries: life.tries + 1,
+        calls: 0,
+      };
       const { policy } = life;
       if (policy.type === "never") return { ...life, status: "crashed", told: told("crashed") };
-      if (policy.type === "always") return { ...life, ...again, told: told("crashed", "restarting", "running") };
+      if (policy.type === "always")
+        return { ...life, ...again, told: told("crashed", "restarting", "running") };
       if (life.tries >= (policy.maxRetries ?? 0))
         return { ...life, status: "gave-up", told: told("crashed", "gave-up") };
       return { ...life, ...again, told: told("crashed", "backing-off", "restarting", "running") };

@@ -18,7 +18,11 @@ export const anyKvStep: fc.Arbitrary<KvStep> = fc.oneof(
     key,
     value: fc.constant(""),
   }),
-  fc.record({ operation: fc.constant("set" as const), key, value: fc.constantFrom("0", "41", "-7", "text", "ü") }),
+  fc.record({
+    operation: fc.constant("set" as const),
+    key,
+    value: fc.constantFrom("0", "41", "-7", "text", "ü"),
+  }),
   fc.record({
     operation: fc.constant("increment" as const),
     key,

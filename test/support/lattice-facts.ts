@@ -34,7 +34,8 @@ export async function hearFacts(lattice: TestLattice): Promise<HeardFacts> {
       vi.waitFor(
         () => {
           const kinds = kindsOf(instanceId);
-          if (kinds.length < count) throw new Error(`${instanceId}: ${count} facts awaited, heard ${kinds.join()}`);
+          if (kinds.length < count)
+            throw new Error(`${instanceId}: ${count} facts awaited, heard ${kinds.join()}`);
           return kinds;
         },
         { timeout: 5_000, interval: 1 },

@@ -17,6 +17,8 @@ const log = pino({ level: process.env["WASMATRIX_TEST_LOG"] ?? "silent" });
 /** A lattice on a real server: each part has a connection of its own, engines are processes. */
 export interface TestLattice extends AsyncDisposable {
   readonly server: NatsServer;
+  /** Below it each node has its directory, under its id. */
+  readonly directory: string;
   /** A bare connection, for a test to speak on. */
   readonly bus: Bus;
   /** Sends a command as JSON, as the plain `nats` tool would, and gives the answer's JSON. */
@@ -85,6 +87,7 @@ export async function startLattice(): Promise<TestLattice> {
 
   return {
     server,
+    directory,
     bus,
     commandBytes,
     command: (verb, payload) => commandBytes(verb, new TextEncoder().encode(JSON.stringify(payload))),
