@@ -9,6 +9,8 @@ import type { Log } from "../../src/log.ts";
 export interface Doubts {
   /** Asks that node to tell its facts again, unless it is being asked already. */
   raise(doubt: Doubt): void;
+  /** That node has told everything: a doubt from here on is a new one, and does not inherit long pauses. */
+  answered(nodeId: string): void;
   /** A broadcast has just asked every node: wait for its answers before asking one by one. */
   everybodyWasAsked(): void;
   /** Asks nothing any more. */
@@ -16,7 +18,8 @@ export interface Doubts {
 }
 
 interface Question {
-  tries: number;
+  /** When it was last put, ms since 1970; undefined while it still waits for its first time. */
+  askedAt: number | undefined;
   timer: Timer;
 }
 
@@ -32,8 +35,8 @@ export function createDoubts(world: {
   const questions = new Map<string, Question>();
   let quietUntil = 0;
 
-  function askLater(nodeId: string, tries: number, ms: number): void {
-    questions.set(nodeId, { tries, timer: clock.setTimeout(() => askNow(nodeId, tries), ms) });
+  function askLater(nodeId: string, tries: number, ms: number, askedAt?: number): void {
+    questions.set(nodeId, { askedAt, timer: clock.setTimeout(() => askNow(nodeId, tries), ms) });
   }
 
   function askNow(nodeId: string, tries: number): void {
@@ -43,7 +46,7 @@ export function createDoubts(world: {
       return;
     }
     const pause = Math.min(watchLimits.replayRetryMs * 2 ** tries, watchLimits.replayRetryMsMax);
-    askLater(nodeId, tries + 1, pause);
+    askLater(nodeId, tries + 1, pause, clock.now());
     const timeoutMs = watchLimits.replayRequestTimeoutMs;
     ask(
       bus,
@@ -62,6 +65,14 @@ export function createDoubts(world: {
       const wait = quietUntil - clock.now();
       if (wait > 0) askLater(nodeId, 0, wait);
       else askNow(nodeId, 0);
+    },
+    answered(nodeId) {
+      const question = questions.get(nodeId);
+      if (question?.askedAt === undefined) return;
+      clock.clearTimeout(question.timer);
+      // Not forgotten at once: a link that goes on losing facts would be answered with a replay for each of them.
+      const pause = Math.max(0, question.askedAt + watchLimits.replayRetryMs - clock.now());
+      askLater(nodeId, 0, pause, question.askedAt);
     },
     everybodyWasAsked() {
       quietUntil = clock.now() + watchLimits.replayBroadcastQuietMs;

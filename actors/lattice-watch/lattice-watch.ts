@@ -78,6 +78,7 @@ export function createLatticeWatch({ lattice, bus, clock, log, only }: LatticeWa
     const replayed = said.kind === "node.replay";
     if (replayed) heardReplayAt = clock.now();
     const doubt = replayed ? applyReplay(view, said, clock.now()) : applyFact(view, said, clock.now());
+    if (replayed && view.nodes.get(said.node)?.knowledge === "complete") doubts.answered(said.node);
     if (doubt !== undefined) {
       for (const listener of doubtListeners) listener(doubt);
       doubts.raise(doubt);

@@ -87,7 +87,7 @@ export function addParts(program: Command, surroundings: Surroundings): void {
 const controlPlane: Part = async ({ lattice, clock }, { id, bus, log }) => {
   const { startControlPlane } = await import("../../actors/control-plane/control-plane.ts");
   const started = startControlPlane({ lattice, controlPlaneId: id, bus, clock, chance: systemChance, log });
-  return { ready: started.ready, stop: async () => void (await started.stop()) };
+  return { ready: started.ready, stop: () => started.stop() };
 };
 
 function node(flags: NodeFlags): Part {

@@ -52,7 +52,7 @@ export function sentenceOf(fact: Fact): string {
 export function factLine(paint: Paint, fact: Fact): string {
   const instanceId = instanceIdOf(fact);
   const who = instanceId === undefined ? fact.node : `${fact.node}/${instanceId}`;
-  const says = sentenceOf(fact).replaceAll(/[\x00-\x1f\x7f]+/g, " ");
+  const says = sentenceOf(fact).replaceAll(/\p{Cc}+/gu, " ");
   return `${paint.dim(timeOfDay(fact.at))}  ${colourOf(paint, fact.kind)(fact.kind.padEnd(20))}  ${paint.bold(who)} ${says}`;
 }
 

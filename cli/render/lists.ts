@@ -33,6 +33,8 @@ export function nodeTable(
     node.guestKinds.length === 0 ? paint.dim("providers only") : `${node.instances}/${node.instancesMax}`,
     node.rssBytes === undefined ? "" : size(node.rssBytes),
     Object.entries(node.labels)
+      // What every node says of its machine is in the --json answer.
+      .filter(([key]) => !key.startsWith("wasmatrix."))
       .map(([key, value]) => `${key}=${value}`)
       .join(" "),
     node.hostname,

@@ -6,7 +6,7 @@ import type { LoadResult } from "./in-flight.ts";
 import { cpuUsOf, type Program, startProgram } from "./program.ts";
 import type { RequestRound } from "./programs/our-requester.ts";
 
-const roundMs = 1_000;
+const roundMs = 600;
 
 /** As long as the subject of a guest, so that both are equally much work for the server. */
 const plainSubject = subjectFor("call", { lattice, target: "plain0", operation: "echo" });

@@ -20,8 +20,8 @@ export interface Comparison {
   readonly spread: string;
 }
 
-/** Seven rounds of each of a second keep one name well below a minute, and a median of seven bears three bad ones. */
-const rounds = 7;
+/** Many short rounds rather than few long ones: what else the machine does comes and goes within seconds. */
+const rounds = 15;
 
 /**
  * Measures both in turn, and who goes first in turn as well, so that a machine that is busy for a while is busy for

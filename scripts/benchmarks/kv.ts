@@ -37,7 +37,7 @@ export async function kvGets(name: string): Promise<Figure> {
     subjectFor("call", { lattice, target, operation: "get" }),
   );
   const engineOrAgent = childrenOf(under.node.pid)[0] ?? under.node.pid;
-  const load = { payloadBytes: 0, answerBytes: 1, inFlight: 64, durationMs: 1_000 };
+  const load = { payloadBytes: 0, answerBytes: 1, inFlight: 64, durationMs: 600 };
   const cell = measured(requester, engineOrAgent, { ...load, subjects: guestSubjects });
   const front = measured(requester, plain.pid, { ...load, subjects: [plainSubject] });
   const rate = async (round: () => Promise<LoadResult>) => (await round()).perSecond;

@@ -151,7 +151,7 @@ async function start(
 ): Promise<InstanceSummary[]> {
   const { module } = request;
   if ("bytes" in module && module.bytes instanceof Uint8Array && !fitsCommand(bus, module.bytes)) {
-    const { digest } = await putModule(bus, ask, module.bytes);
+    const { digest } = await putModule(bus, ask, module.bytes as Uint8Array<ArrayBuffer>);
     return (await ask("ctl.instance.start", { ...request, module: { digest } })).instances;
   }
   return (await ask("ctl.instance.start", request)).instances;

@@ -52,12 +52,12 @@ describe("a lattice of one node, spoken to with nothing but a NATS connection an
     });
     expect(await lattice.call("always-1", "trap")).toMatchObject({ code: "GUEST_TRAPPED" });
     await vi.waitFor(async () => expect(await lattice.call("always-1", "ok")).toBe("ok"));
-    const { instance } = await lattice.command("instance.query", { instanceId: "always-1" });
-    expect(instance).toMatchObject({
-      status: "running",
-      restarts: 1,
-      lastCrash: { reason: "trap", message: "divide by zero" },
-    });
+    // Its cell answers a moment before its node has said so.
+    await vi.waitFor(async () =>
+      expect(await lattice.command("instance.query", { instanceId: "always-1" })).toMatchObject({
+        instance: { status: "running", restarts: 1, lastCrash: { reason: "trap", message: "divide by zero" } },
+      }),
+    );
     const { facts } = await lattice.command("fact.list", { instanceId: "always-1" });
     expect(facts.map((fact: { kind: string }) => fact.kind)).toEqual([
       "instance.starting",
@@ -208,13 +208,15 @@ test("R8.1, R3.5, P2: engine and control plane may die under 1,000 instances", {
       const answers = await Promise.all(ids.map((id) => lattice.call(id, "go", "back", 300)));
       expect(new Set(answers)).toEqual(new Set(["back"]));
     },
-    { timeout: 5_000, interval: 10 },
+    { timeout: 30_000, interval: 10 },
   );
   const lost = await lattice.command("fact.list", { kind: "engine.lost" });
   expect(lost["facts"]).toMatchObject([{ data: { instances: 1_000, reason: expect.stringContaining("SIGABRT") } }]);
-  expect(await lattice.command("instance.query", { instanceId: ids[0] })).toMatchObject({
-    instance: { status: "running", restarts: 0 },
-  });
+  await vi.waitFor(async () =>
+    expect(await lattice.command("instance.query", { instanceId: ids[0] })).toMatchObject({
+      instance: { status: "running", restarts: 0 },
+    }),
+  );
 });
 
 /** A control plane that came later has not heard of the engine's start: ask the machine. */

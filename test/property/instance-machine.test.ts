@@ -224,7 +224,7 @@ function expectDelaysInBounds(facts: readonly Fact[], policy: RestartPolicy): vo
   }
 }
 
-test("who waits for a restart hears of the crash that ended it, not of a start that failed long before", async () => {
+test("a start that succeeds forgets the failure before it, so that whoever waits for a later one is not told of it", async () => {
   const lab = instanceLab({ type: "always" }, 1);
   const hands = handsOn(lab);
   await hands.take({ act: "up" });

@@ -62,5 +62,5 @@ function expectGapless(facts: readonly Fact[]): void {
       expect.fail(`${life}: ${kind} has seq ${seq} after ${last.get(life)}`);
     last.set(life, seq);
   }
-  expect([...last.keys()].map((life) => life.split(" ")[0]).toSorted()).toEqual(["n1", "n2"]);
+  expect(new Set([...last.keys()].map((life) => life.split(" ")[0]))).toEqual(new Set(["n1", "n2"]));
 }

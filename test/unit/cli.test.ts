@@ -7,6 +7,7 @@ import { createProgram } from "../../cli/program.ts";
 import { paintFor } from "../../cli/render/paint.ts";
 import { factLine } from "../../cli/render/fact.ts";
 import { ago, size } from "../../cli/render/quantities.ts";
+import type { Bus } from "../../src/bus/bus.ts";
 import { serve } from "../../src/bus/serve.ts";
 import { clientOn } from "../../src/client/client.ts";
 import { systemClock } from "../../src/clock.ts";
@@ -16,7 +17,7 @@ import { startMemoryServer } from "../support/memory-bus.ts";
 
 const plain = paintFor(false, {});
 
-async function run(args: readonly string[], listen: (bus: ReturnType<typeof bus>) => void = () => {}) {
+async function run(args: readonly string[], listen: (bus: Bus) => void = () => {}) {
   const server = startMemoryServer();
   const there = server.connect();
   listen(there);
@@ -43,7 +44,6 @@ async function run(args: readonly string[], listen: (bus: ReturnType<typeof bus>
   await there.close();
   return { code, out: out.join(""), errors: errors.join("") };
 }
-const bus = () => startMemoryServer().connect();
 
 describe("exit codes", () => {
   test("1 with code and fix on stderr when a command fails", async () => {
