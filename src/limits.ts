@@ -187,6 +187,8 @@ export const nodeLimits = {
 export const providerLimits = {
   /** Asking a node for a grant that its provider has not heard of; the guest waits meanwhile. */
   assignmentQueryMs: 1_000,
+  /** Questions for one grant, each asked because a fact overtook the answer before; then the call is denied. */
+  assignmentQueriesMax: 3,
   /** Grants that were asked for and not yet heard of as facts. */
   askedGrantsMax: 10_000,
   /** A grant that was asked for is believed this long; by then its facts have come. */

@@ -45,11 +45,15 @@ export function createGrants(world: {
   const { lattice, provider, providerType, bus, clock, watch } = world;
   const asked = new Map<string, Known & { until: number }>();
   const questions = new Map<string, Promise<Known>>();
+  const overtaken = new Set<string>();
 
-  // What a fact says of an instance is newer than what its node once answered.
+  // What a fact says of an instance is newer than what its node once answered, or may just be answering.
   const forget = watch.onFact((fact) => {
     const { instanceId } = fact.data as { instanceId?: string };
-    if (instanceId !== undefined && asked.size > 0) asked.delete(`${fact.node} ${instanceId}`);
+    if (instanceId === undefined || asked.size + questions.size === 0) return;
+    const key = `${fact.node} ${instanceId}`;
+    asked.delete(key);
+    if (questions.has(key)) overtaken.add(key);
   });
 
   function told(callingNode: string, instanceId: string): Known | undefined {
@@ -82,24 +86,32 @@ export function createGrants(world: {
         retry: "later",
       });
     }
-    const timeoutMs = providerLimits.assignmentQueryMs;
-    const question = ask(
-      bus,
-      "node.capability.list",
-      { lattice, node: callingNode },
-      { instanceId },
-      { timeoutMs },
-    )
-      .then((answer) => {
-        const { name, incarnation, capabilities } = answer as unknown as z.infer<typeof NodeAssignments>;
-        const known = { name, incarnation, grants: capabilities };
-        if (asked.size >= providerLimits.askedGrantsMax) asked.clear();
-        asked.set(key, { ...known, until: clock.now() + providerLimits.askedGrantMs });
-        return known;
-      })
-      .finally(() => questions.delete(key));
+    const question = untilNotOvertaken(key, callingNode, instanceId).finally(() => {
+      questions.delete(key);
+      overtaken.delete(key);
+    });
     questions.set(key, question);
     return question;
+  }
+
+  /** An answer and a fact that came with it cannot be told apart by their age: then the node is asked again. */
+  async function untilNotOvertaken(key: string, callingNode: string, instanceId: string): Promise<Known> {
+    const timeoutMs = providerLimits.assignmentQueryMs;
+    const where = { lattice, node: callingNode };
+    for (let tries = 0; tries < providerLimits.assignmentQueriesMax; tries += 1) {
+      overtaken.delete(key);
+      const answer = await ask(bus, "node.capability.list", where, { instanceId }, { timeoutMs });
+      if (overtaken.has(key)) continue;
+      const { name, incarnation, capabilities } = answer as unknown as z.infer<typeof NodeAssignments>;
+      const known = { name, incarnation, grants: capabilities };
+      if (asked.size >= providerLimits.askedGrantsMax) asked.clear();
+      asked.set(key, { ...known, until: clock.now() + providerLimits.askedGrantMs });
+      return known;
+    }
+    throw new Failure(
+      "TIMEOUT",
+      `the grants of instance ${instanceId} change faster than they can be asked for`,
+    );
   }
 
   return {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { openSync, closeSync } from "node:fs";
-import { assign, type EventObject, fromCallback, sendTo, setup } from "xstate";
+import { assign, type EventObject, fromCallback, sendParent, sendTo, setup } from "xstate";
 import { cliLimits } from "../../src/limits.ts";
 import { Failure } from "../../src/protocol/errors.ts";
 
@@ -10,9 +10,14 @@ export interface PartInput {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
+  /** Whether it is one of ours, which says over an IPC channel when it is ready. */
+  readonly saysWhenReady: boolean;
   /** Its stdout and stderr, appended. */
   readonly logFile: string;
 }
+
+/** What a part tells whoever started it, and then its supervisor. */
+export const partReady = { type: "part.ready" } as const;
 
 type PartEvent = { type: "stop" } | { type: "process.ended"; reason: string };
 
@@ -23,7 +28,7 @@ type PartEvent = { type: "stop" } | { type: "process.ended"; reason: string };
 const runProcess = fromCallback<EventObject, PartInput>(({ input, sendBack, receive }) => {
   const log = openSync(input.logFile, "a");
   const child = spawn(input.command, [...input.args], {
-    stdio: ["pipe", log, log],
+    stdio: input.saysWhenReady ? ["pipe", log, log, "ipc"] : ["pipe", log, log],
     env: input.env,
     detached: true,
   });
@@ -35,6 +40,7 @@ const runProcess = fromCallback<EventObject, PartInput>(({ input, sendBack, rece
     sendBack({ type: "process.ended", reason });
   };
   child.stdin?.on("error", () => undefined);
+  child.once("message", () => sendBack({ type: "process.ready" }));
   child.once("error", (error) => end(error.message));
   child.once("exit", (code, signal) => end(signal === null ? `exit code ${code}` : `signal ${signal}`));
   receive((event) => void child.kill(event.type === "kill" ? "SIGKILL" : "SIGTERM"));
@@ -57,6 +63,7 @@ export const partMachine = setup({
   actors: { runProcess },
   actions: {
     remember: assign({ reason: ({ event }) => ("reason" in event ? event.reason : "") }),
+    tellReady: sendParent(partReady),
     terminate: sendTo("process", { type: "terminate" }),
     kill: sendTo("process", { type: "kill" }),
     crash: ({ context }) => {

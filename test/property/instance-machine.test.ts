@@ -23,7 +23,17 @@ const policies: fc.Arbitrary<RestartPolicy> = fc.oneof(
   }),
 );
 
-const simple = fc.constantFrom("die", "up", "up", "hold", "release", "release", "restart", "begin", "succeed");
+const simple = fc.constantFrom(
+  "die",
+  "up",
+  "up",
+  "hold",
+  "release",
+  "release",
+  "restart",
+  "begin",
+  "succeed",
+);
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     { weight: 5, arbitrary: fc.record({ act: simple }) },
@@ -177,7 +187,10 @@ function handsOn(lab: InstanceLab) {
         case "succeed":
           return void lab.engines.startFailures.clear();
         case "fail":
-          return void lab.engines.startFailures.set(labInstanceId, new Failure(step.code, "it is told to fail"));
+          return void lab.engines.startFailures.set(
+            labInstanceId,
+            new Failure(step.code, "it is told to fail"),
+          );
         case "die":
           isUp = false;
           return lab.engines.die("SIGABRT");

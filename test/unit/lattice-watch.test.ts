@@ -95,7 +95,10 @@ test("a doubt that comes after an answered one is asked soon, not after the paus
 });
 
 test("a reconnect asks everybody once, and no one alone while the answers come", async () => {
-  const { watch, talking, server, bus, clock, say } = await watched({ beats: true, nodes: ["n1", "n2", "n3"] });
+  const { watch, talking, server, bus, clock, say } = await watched({
+    beats: true,
+    nodes: ["n1", "n2", "n3"],
+  });
   server.disconnect(bus);
   for (const letter of "ab") say(letter);
   talking[1]?.speaker.state("node.draining", {});

@@ -1,0 +1,202 @@
+import pino from "pino";
+import { expect, test } from "vitest";
+import { createActor } from "xstate";
+import { createLatticeWatch } from "../../actors/lattice-watch/lattice-watch.ts";
+import { providerSpec } from "../../actors/node-agent/node-children.ts";
+import { openProviderCalls } from "../../actors/provider/provider-calls.ts";
+import { supervisorMachine } from "../../actors/supervisor/supervisor-machine.ts";
+import { failureInAnswer } from "../../src/bus/guest-answers.ts";
+import type { Bus, BusMessage } from "../../src/bus/bus.ts";
+import { createMemoryKv } from "../../src/capabilities/kv/memory.ts";
+import { seededChance } from "../../src/chance.ts";
+import { subjectFor } from "../../src/protocol/addresses.ts";
+import { encode } from "../../src/protocol/codec.ts";
+import { startMemoryServer } from "../support/memory-bus.ts";
+import { nodeUnderTest } from "../support/node-under-test.ts";
+import { virtualClock } from "../support/virtual-clock.ts";
+
+const grant = (permissions: string[]) => ({
+  capabilityId: "store",
+  providerType: "kv",
+  permissions,
+  config: {},
+});
+
+/** A bus whose facts can be kept back: a call then overtakes them, as one on another connection may. */
+function lateFacts(bus: Bus) {
+  const kept: (() => void)[] = [];
+  let late = false;
+  let beforeAnswer: (() => Promise<void>) | undefined;
+  const slow: Bus = Object.create(bus, {
+    subscribe: {
+      value: ((filter, onMessage, options) =>
+        bus.subscribe(
+          filter,
+          (message: BusMessage) => {
+            if (late && message.subject.includes(".fact.")) kept.push(() => onMessage(message));
+            else onMessage(message);
+          },
+          options,
+        )) satisfies Bus["subscribe"],
+    },
+    request: {
+      value: (async (...question) => {
+        const answer = await bus.request(...question);
+        await beforeAnswer?.();
+        return answer;
+      }) satisfies Bus["request"],
+    },
+  }) as Bus;
+  return {
+    slow,
+    keep: () => void (late = true),
+    /** What is heard between an answer's arrival and its reader's turn: both may come in one piece off a socket. */
+    hearBeforeAnswer: (hear: () => Promise<void>) => void (beforeAnswer = hear),
+    letGo() {
+      late = false;
+      for (const deliver of kept.splice(0)) deliver();
+    },
+  };
+}
+
+/** An instance `a` on node n1, and a provider of its own host elsewhere. */
+async function remoteProvider() {
+  const node = await nodeUnderTest();
+  const { clock, server } = node;
+  const { slow, keep, letGo, hearBeforeAnswer } = lateFacts(server.connect());
+  const log = pino({ level: "silent" });
+  const watch = createLatticeWatch({ lattice: "default", bus: slow, clock, log });
+  watch.start();
+  const capability = createMemoryKv();
+  const options = { lattice: "default", provider: "kv", capability, bus: slow, clock, log, watch };
+  const provider = openProviderCalls({ ...options, onBroken: () => {} });
+  await node.putModule();
+  await node.start(["a"]);
+  await clock.advance(1_000);
+  const send = async (data: Uint8Array, callingNode: string, operation: string) => {
+    const subject = subjectFor("cap", { lattice: "default", provider: "kv", callingNode, operation });
+    const failure = failureInAnswer(await node.bus.request(subject, data, { timeoutMs: 60_000 }));
+    return failure?.code ?? "done";
+  };
+  const payload = encode({ key: "k", value: new Uint8Array([1]) }, "msgpack");
+  const wellFormed = { instanceId: "a", incarnation: 1, capabilityId: "store", payload };
+  const call = (operation = "set", callingNode = "n1", other: object = {}) =>
+    send(encode({ ...wellFormed, ...other }, "msgpack"), callingNode, operation);
+  const assign = (permissions: string[]) =>
+    node.ask("node.capability.assign", { instanceIds: ["a"], assignment: grant(permissions) });
+  const revoke = () => node.ask("node.capability.revoke", { instanceIds: ["a"], capabilityId: "store" });
+  return { node, clock, watch, provider, keep, letGo, hearBeforeAnswer, send, call, assign, revoke };
+}
+
+test("P4 P17: a call that overtakes the fact of its grant is served after its node was asked", async () => {
+  const { keep, letGo, assign, call, watch } = await remoteProvider();
+  keep();
+  await assign(["kv:write"]);
+  expect(watch.view.nodes.get("n1")?.instances.get("a")?.assignments.size).toBe(0);
+  expect(await call()).toBe("done");
+  letGo();
+  expect(await call()).toBe("done");
+});
+
+test("P4: another node, another instance, another incarnation, and an operation beyond the grant are denied", async () => {
+  const { assign, call } = await remoteProvider();
+  await assign(["kv:write"]);
+  expect(await call("set", "n2")).toBe("PERMISSION_DENIED");
+  expect(await call("set", "n1", { instanceId: "b" })).toBe("PERMISSION_DENIED");
+  expect(await call("set", "n1", { incarnation: 2 })).toBe("PERMISSION_DENIED");
+  expect(await call("set", "n1", { capabilityId: "other" })).toBe("PERMISSION_DENIED");
+  expect(await call("get")).toBe("PERMISSION_DENIED");
+  expect(await call()).toBe("done");
+});
+
+test("P18: malformed capability calls are INVALID_REQUEST each, and the next good one is served", async () => {
+  const { assign, send, call } = await remoteProvider();
+  await assign(["kv:write"]);
+  const bad = [
+    new Uint8Array(),
+    new Uint8Array([0xc1]),
+    encode([], "msgpack"),
+    encode({}, "msgpack"),
+    encode(
+      { instanceId: "a", incarnation: 1.5, capabilityId: "store", payload: new Uint8Array() },
+      "msgpack",
+    ),
+    encode({ instanceId: "a", incarnation: 1, capabilityId: "store", payload: "text" }, "msgpack"),
+    encode(
+      { instanceId: "a.*", incarnation: 1, capabilityId: "store", payload: new Uint8Array() },
+      "msgpack",
+    ),
+  ];
+  const codes = [];
+  for (const data of bad) codes.push(await send(data, "n1", "set"));
+  expect(codes).toEqual(bad.map(() => "INVALID_REQUEST"));
+  expect(await call("constructor")).toBe("INVALID_REQUEST");
+  expect(await call()).toBe("done");
+});
+
+test("P20: who calls a stopped provider is told at once that nobody listens", async () => {
+  const { assign, call, provider, clock } = await remoteProvider();
+  await assign(["kv:write"]);
+  const inProgress = call();
+  await provider.stop();
+  const before = clock.now();
+  await expect(call()).rejects.toMatchObject({ details: { noResponders: true } });
+  expect(clock.now()).toBe(before);
+  expect(["done", "COMMUNICATION_FAILURE"]).toContain(await inProgress);
+});
+
+test("R2.3: a revocation acts from the moment that its fact is heard", async () => {
+  const { assign, revoke, call, clock } = await remoteProvider();
+  await assign(["kv:write"]);
+  expect(await call()).toBe("done");
+  await revoke();
+  await clock.advance(0);
+  expect(await call()).toBe("PERMISSION_DENIED");
+});
+
+test("R2.3: an answer that was on its way when a revocation was heard is not believed", async () => {
+  const { assign, revoke, call, keep, letGo, hearBeforeAnswer } = await remoteProvider();
+  keep();
+  await assign(["kv:write"]);
+  let revoked = false;
+  hearBeforeAnswer(async () => {
+    if (revoked) return;
+    revoked = true;
+    await revoke();
+    letGo();
+  });
+  expect(await call()).toBe("PERMISSION_DENIED");
+  expect(await call()).toBe("PERMISSION_DENIED");
+});
+
+test("R16: a provider that fails is started again by its supervisor, says so, and serves calls once", async () => {
+  const denySubscribe = ["wasmatrix.cap.>"];
+  const capability = createMemoryKv();
+  const clock = virtualClock(1_000);
+  const server = startMemoryServer({ clock });
+  const bus = server.connect({ denySubscribe });
+  const log = pino({ level: "silent" });
+  const watch = createLatticeWatch({ lattice: "default", bus, clock, log });
+  const said: string[] = [];
+  const state = (kind: string) => void said.push(kind);
+  const hosted = { provider: "kv", capability, backend: "memory" };
+  const spec = providerSpec({ ...hosted, lattice: "default", bus, clock, log, watch, state });
+  const actor = createActor(supervisorMachine, {
+    clock,
+    input: { children: [spec], now: () => clock.now(), chance: seededChance(1) },
+  });
+  actor.start();
+  await clock.advance(0);
+  denySubscribe.length = 0;
+  await clock.advance(60_000);
+  expect(said).toEqual([
+    "provider.starting",
+    "provider.available",
+    "provider.failed",
+    "provider.starting",
+    "provider.available",
+  ]);
+  const where = { lattice: "default", provider: "kv", callingNode: "n1", operation: "explode" };
+  const answer = await server.connect().request(subjectFor("cap", where), new Uint8Array(), { timeoutMs: 1 });
+  expect(failureInAnswer(answer)?.code).toBe("INVALID_REQUEST");
+});
