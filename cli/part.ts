@@ -3,6 +3,7 @@ import { connectNats } from "../src/bus/nats-bus.ts";
 import { cliLimits } from "../src/limits.ts";
 import { createLog, type Log, type LogIdentity } from "../src/log.ts";
 import { assertId } from "../src/protocol/ids.ts";
+import { partReady } from "./part-ready.ts";
 import { asNoBus, type Session } from "./session.ts";
 
 /** What a part of a lattice is given. */
@@ -47,7 +48,11 @@ export async function runPart(
     try {
       // Whoever ends it while it starts is not kept waiting for that.
       await Promise.race([part.ready, whenAborted(ended)]);
-      if (!ended.aborted) log.info(`${identity.component} ${identity.id} is ready`);
+      if (!ended.aborted) {
+        log.info(`${identity.component} ${identity.id} is ready`);
+        // Only `up` listens there.
+        process.send?.(partReady);
+      }
       await whenAborted(ended);
     } finally {
       await part.stop();

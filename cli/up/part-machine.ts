@@ -3,6 +3,7 @@ import { openSync, closeSync } from "node:fs";
 import { assign, type EventObject, fromCallback, sendParent, sendTo, setup } from "xstate";
 import { cliLimits } from "../../src/limits.ts";
 import { Failure } from "../../src/protocol/errors.ts";
+import { partReady } from "../part-ready.ts";
 
 /** One process of a lattice on this machine. */
 export interface PartInput {
@@ -16,10 +17,7 @@ export interface PartInput {
   readonly logFile: string;
 }
 
-/** What a part tells whoever started it, and then its supervisor. */
-export const partReady = { type: "part.ready" } as const;
-
-type PartEvent = { type: "stop" } | { type: "process.ended"; reason: string };
+type PartEvent = { type: "stop" } | { type: "process.ready" } | { type: "process.ended"; reason: string };
 
 /**
  * Its own process group, so that a Ctrl-C of the terminal reaches `up` alone, which ends the parts in order; its stdin
@@ -79,7 +77,13 @@ export const partMachine = setup({
   invoke: { id: "process", src: "runProcess", input: ({ context }) => context },
   initial: "running",
   states: {
-    running: { on: { "process.ended": { target: "crashed", actions: "remember" }, stop: "stopping" } },
+    running: {
+      on: {
+        "process.ready": { actions: "tellReady" },
+        "process.ended": { target: "crashed", actions: "remember" },
+        stop: "stopping",
+      },
+    },
     stopping: { entry: "terminate", on: { "process.ended": "ended" }, after: { killTimeout: "killing" } },
     killing: { entry: "kill", on: { "process.ended": "ended" } },
     crashed: { entry: "crash" },

@@ -4,12 +4,13 @@ import { Failure } from "../../src/protocol/errors.ts";
 import type { Session } from "../session.ts";
 
 /**
- * Resolves with true once a control plane knows a node that takes guests and an available provider, with false when
+ * Resolves with true once the parts have said that they are ready and a control plane knows a node that takes guests and an available provider, with false when
  * the signal comes first. Looks again at each fact, heartbeats included. Rejects with TIMEOUT.
  */
 export async function untilAnswering(
   session: Session,
   url: string,
+  partsReady: Promise<void>,
   abandoned: AbortSignal,
 ): Promise<boolean> {
   const { clock, lattice } = session;
@@ -21,23 +22,28 @@ export async function untilAnswering(
     connectTimeoutMs: cliLimits.partConnectTimeoutMs,
   });
   const facts = client.facts();
+  const over = Promise.withResolvers<void>();
   let late = false;
+  const giveUp = () => {
+    facts.close();
+    over.resolve();
+  };
   const deadline = clock.setTimeout(() => {
     late = true;
-    facts.close();
+    giveUp();
   }, cliLimits.upReadyTimeoutMs);
-  const onAbandoned = () => facts.close();
-  abandoned.addEventListener("abort", onAbandoned, { once: true });
-  if (abandoned.aborted) facts.close();
+  abandoned.addEventListener("abort", giveUp, { once: true });
+  if (abandoned.aborted) giveUp();
   try {
-    await facts.ready;
-    if (await isWhole(client)) return true;
+    // A node is known as soon as it has joined, and takes guests only when its engine is up.
+    await Promise.race([Promise.all([facts.ready, partsReady]), over.promise]);
+    if (!late && !abandoned.aborted && (await isWhole(client))) return true;
     for await (const _fact of facts) if (await isWhole(client)) return true;
     if (late) throw notReady(lattice);
     return false;
   } finally {
     clock.clearTimeout(deadline);
-    abandoned.removeEventListener("abort", onAbandoned);
+    abandoned.removeEventListener("abort", giveUp);
     await client.close();
   }
 }

@@ -10,6 +10,7 @@ import { cliLimits } from "../../src/limits.ts";
 import { assertId } from "../../src/protocol/ids.ts";
 import { pairs } from "../render/table.ts";
 import type { Session } from "../session.ts";
+import { partReady } from "../part-ready.ts";
 import { freePort, natsCommand } from "./nats-part.ts";
 import { partMachine, type PartInput } from "./part-machine.ts";
 import { untilAnswering } from "./until-answering.ts";
@@ -32,11 +33,14 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
   mkdirSync(logs, { recursive: true });
   const port = await freePort(flags.port);
   const url = `nats://127.0.0.1:${port}`;
-  const part = (id: string, command: string, args: readonly string[]): ChildSpec => {
+  const starting = new Set<string>();
+  const allReady = Promise.withResolvers<void>();
+  const part = (id: string, command: string, args: readonly string[], saysWhenReady: boolean): ChildSpec => {
     const input: PartInput = {
       id,
       command,
       args,
+      saysWhenReady,
       env: { ...env, NATS_URL: url },
       logFile: join(logs, `${id}.log`),
     };
@@ -49,14 +53,17 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
       stopMs: cliLimits.partStopMs + 1_000,
     };
   };
-  const own = (id: string, ...args: string[]) =>
-    part(id, process.execPath, [mainFile, "--nats", url, "--lattice", lattice, ...args, "--end-with-stdin"]);
+  const own = (id: string, ...args: string[]) => {
+    starting.add(id);
+    const common = ["--nats", url, "--lattice", lattice];
+    return part(id, process.execPath, [mainFile, ...common, ...args, "--end-with-stdin"], true);
+  };
   const nats = natsCommand(port, state);
   const cells = flags.cells === undefined ? [] : ["--cells", flags.cells];
   const supervisor = createActor(supervisorMachine, {
     input: {
       children: [
-        part("nats-server", nats.command, nats.args),
+        part("nats-server", nats.command, nats.args, false),
         own("control-plane", "control-plane"),
         own("provider-kv", "provider", "kv", "--id", "kv-1"),
         own("node", "node", "--id", "node-1", "--modules", join(state, "modules"), ...cells),
@@ -67,6 +74,9 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
     },
   });
   const say = (text: string) => session.writeError(`${text}\n`);
+  supervisor.on("child.told", ({ id, event }) => {
+    if (event.type === partReady.type && starting.delete(id) && starting.size === 0) allReady.resolve();
+  });
   supervisor.on("child.crashed", ({ id, reason }) => {
     say(`${paint.red(`${id} crashed`)}: ${reason}`);
     say(paint.dim(tailOf(join(logs, `${id}.log`))));
@@ -82,7 +92,7 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
 
   try {
     const abandoned = AbortSignal.any([session.ended, abortedBy(ended)]);
-    const answers = await untilAnswering(session, url, abandoned);
+    const answers = await untilAnswering(session, url, allReady.promise, abandoned);
     if (answers)
       session.show({ ok: true, nats: url, lattice, state, logs }, () =>
         welcome(session, { url, state, logs }),

@@ -2,26 +2,22 @@ import type { Clock } from "../clock.ts";
 import { engineLimits } from "../limits.ts";
 import type { LogLine } from "../protocol/calls.ts";
 
-/** What one instance writes, as lines on the bus. */
-export interface GuestLog {
-  write(stream: LogLine["stream"], text: string): void;
-}
+/** What one instance writes, line by line. */
+export type GuestLog = (stream: LogLine["stream"], text: string) => void;
 
 /**
- * Cuts a guest's output into lines and sends each, up to a number per second; the next line sent after that tells
- * how many were left out. What cannot be sent is lost: logs are no state.
+ * Sends a guest's lines, up to a number per second; the next line sent after that tells how many were left out. What cannot be sent is lost: logs are no state.
  */
 export function createGuestLog(
   clock: Clock,
   identity: Omit<LogLine, "at" | "stream" | "text" | "dropped">,
   send: (line: LogLine) => void,
 ): GuestLog {
-  const partial: Record<LogLine["stream"], string> = { stdout: "", stderr: "", console: "" };
   let second = 0;
   let sent = 0;
   let dropped = 0;
 
-  const line = (stream: LogLine["stream"], text: string) => {
+  return (stream, text) => {
     const nowMs = clock.now();
     const thisSecond = Math.floor(nowMs / 1_000);
     if (thisSecond !== second) {
@@ -41,15 +37,5 @@ export function createGuestLog(
       ...(dropped === 0 ? {} : { dropped }),
     });
     dropped = 0;
-  };
-
-  return {
-    write(stream, text) {
-      // The console speaks in whole messages, the streams in pieces of lines.
-      if (stream === "console") return line(stream, text);
-      const lines = (partial[stream] + text).split("\n");
-      partial[stream] = (lines.pop() ?? "").slice(-engineLimits.logLineCharactersMax);
-      for (const one of lines) line(stream, one);
-    },
   };
 }

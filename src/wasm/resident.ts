@@ -93,7 +93,7 @@ export function createResident(
       instanceId,
       config: spec.config,
       now: () => clock.now(),
-      log: (stream, text) => log.write(stream, text),
+      log,
       sleep: (ms) => suspend(() => new Promise((resolve) => void clock.setTimeout(resolve, ms))),
       callCapability: (capabilityId, providerType, operation, payload) =>
         suspend(async () => {

@@ -21,7 +21,7 @@ export interface GuestHost {
    * resumes guests, as `callCapability` does, and not to a clock.
    */
   sleep(ms: number): Promise<void>;
-  /** One line, or a piece of one, that the guest wrote. Never throws. */
+  /** One line that the guest wrote, without its end. Never throws. */
   log(stream: "stdout" | "stderr" | "console", text: string): void;
 }
 
