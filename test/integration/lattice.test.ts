@@ -28,7 +28,10 @@ describe("a lattice of one node, spoken to with nothing but a NATS connection an
       ok: true,
       instances: [{ instanceId: "life-1", nodeId: "n1", name: "life", status: "running", incarnation: 1 }],
     });
-    expect([await lattice.call("life", "increment"), await lattice.call("life-1", "increment")]).toEqual(["1", "2"]);
+    expect([await lattice.call("life", "increment"), await lattice.call("life-1", "increment")]).toEqual([
+      "1",
+      "2",
+    ]);
     expect(await lattice.command("instance.query", { instanceId: "life-1" })).toMatchObject({
       ok: true,
       instance: { instanceId: "life-1", status: "running", restarts: 0, restartPolicy: { type: "never" } },
@@ -55,7 +58,11 @@ describe("a lattice of one node, spoken to with nothing but a NATS connection an
     // Its cell answers a moment before its node has said so.
     await vi.waitFor(async () =>
       expect(await lattice.command("instance.query", { instanceId: "always-1" })).toMatchObject({
-        instance: { status: "running", restarts: 1, lastCrash: { reason: "trap", message: "divide by zero" } },
+        instance: {
+          status: "running",
+          restarts: 1,
+          lastCrash: { reason: "trap", message: "divide by zero" },
+        },
       }),
     );
     const { facts } = await lattice.command("fact.list", { instanceId: "always-1" });
@@ -100,7 +107,11 @@ describe("a lattice of one node, spoken to with nothing but a NATS connection an
 
   test("P4, R2.3, R2.5: a grant acts on the next call, and so does its revocation", async () => {
     const target = { instanceId: "grants-1" };
-    await lattice.command("instance.start", { module: { bytes: base64("counter") }, name: "grants", ...target });
+    await lattice.command("instance.start", {
+      module: { bytes: base64("counter") },
+      name: "grants",
+      ...target,
+    });
     expect(await lattice.call("grants", "increment")).toMatchObject({ code: "GUEST_ERROR" });
     const denied = await vi.waitFor(async () => {
       const { facts } = await lattice.command("fact.list", { ...target, kind: "capability.denied" });
@@ -116,7 +127,9 @@ describe("a lattice of one node, spoken to with nothing but a NATS connection an
     expect(await lattice.command("capability.list", target)).toMatchObject({
       assignments: [{ instanceId: "grants-1", capabilityId: "store", permissions: ["kv:read", "kv:write"] }],
     });
-    expect(await lattice.command("capability.revoke", { ...target, capabilityId: "store" })).toMatchObject({ ok: true });
+    expect(await lattice.command("capability.revoke", { ...target, capabilityId: "store" })).toMatchObject({
+      ok: true,
+    });
     expect(await lattice.call("grants", "increment")).toMatchObject({ code: "GUEST_ERROR" });
     expect(await lattice.command("capability.list", target)).toMatchObject({ assignments: [] });
   });
@@ -148,10 +161,28 @@ describe("a lattice of one node, spoken to with nothing but a NATS connection an
     ["an empty id", "instance.query", { instanceId: "" }, "INVALID_REQUEST", /instanceId/],
     ["an unknown instance", "instance.stop", { instanceId: "nobody" }, "INSTANCE_NOT_FOUND", /nobody/],
     ["no target", "instance.stop", {}, "INVALID_REQUEST", /instanceId or name/],
-    ["an unknown module", "instance.start", { module: { digest: `sha256:${"0".repeat(64)}` } }, "MODULE_NOT_FOUND", /sha256/],
+    [
+      "an unknown module",
+      "instance.start",
+      { module: { digest: `sha256:${"0".repeat(64)}` } },
+      "MODULE_NOT_FOUND",
+      /sha256/,
+    ],
     ["bytes that are no module", "instance.start", { module: { bytes: "AAAA" } }, "INVALID_MODULE", /./],
-    ["an unknown permission", "instance.start", { module: { bytes: "AAAA" }, capabilities: [kvGrant(["kv:fly"])] }, "INVALID_REQUEST", /kv:fly|unknown permission/],
-    ["a label that no node has", "instance.start", { module: { bytes: "AGFzbQEAAAA=" }, requires: { zone: "moon" } }, "RESOURCE_EXHAUSTED", /zone|moon/],
+    [
+      "an unknown permission",
+      "instance.start",
+      { module: { bytes: "AAAA" }, capabilities: [kvGrant(["kv:fly"])] },
+      "INVALID_REQUEST",
+      /kv:fly|unknown permission/,
+    ],
+    [
+      "a label that no node has",
+      "instance.start",
+      { module: { bytes: "AGFzbQEAAAA=" }, requires: { zone: "moon" } },
+      "RESOURCE_EXHAUSTED",
+      /zone|moon/,
+    ],
   ])("P18, R13.6: %s is refused with a code and a way out", async (_what, verb, payload, code, message) => {
     const answer = await lattice.command(verb, payload);
     expect(answer).toMatchObject({ ok: false, error: { code } });
@@ -160,7 +191,9 @@ describe("a lattice of one node, spoken to with nothing but a NATS connection an
 
   test("P18: what is neither JSON nor MessagePack is refused", async () => {
     for (const bytes of [new Uint8Array(), new TextEncoder().encode('{"a":'), new Uint8Array([0xc1])]) {
-      const reply = await lattice.bus.request("wasmatrix.ctl.v1.default.instance.list", bytes, { timeoutMs: 5_000 });
+      const reply = await lattice.bus.request("wasmatrix.ctl.v1.default.instance.list", bytes, {
+        timeoutMs: 5_000,
+      });
       expect(new TextDecoder().decode(reply.data)).toMatch(/INVALID_REQUEST/);
     }
   });
@@ -168,7 +201,9 @@ describe("a lattice of one node, spoken to with nothing but a NATS connection an
   test("a duplicate instance id is refused, and so is stopping a stopped one", async () => {
     const start = { module: { bytes: base64("echo") }, instanceId: "twice" };
     expect(await lattice.command("instance.start", start)).toMatchObject({ ok: true });
-    expect(await lattice.command("instance.start", start)).toMatchObject({ error: { code: "INSTANCE_EXISTS" } });
+    expect(await lattice.command("instance.start", start)).toMatchObject({
+      error: { code: "INSTANCE_EXISTS" },
+    });
     await lattice.command("instance.stop", { instanceId: "twice" });
     expect(await lattice.command("instance.stop", { instanceId: "twice" })).toMatchObject({
       error: { code: "INSTANCE_UNAVAILABLE" },
@@ -176,48 +211,56 @@ describe("a lattice of one node, spoken to with nothing but a NATS connection an
   });
 });
 
-test("R8.1, R3.5, P2: engine and control plane may die under 1,000 instances", { timeout: 60_000 }, async () => {
-  await using lattice = await startLattice();
-  const first = await lattice.controlPlane("cp1");
-  await lattice.node("n1");
-  const started = await lattice.command("instance.start", {
-    module: { bytes: base64("echo") },
-    name: "many",
-    count: 1_000,
-    restartPolicy: { type: "backoff", maxRetries: 7 },
-  });
-  expect(started["instances"]).toHaveLength(1_000);
-  const ids: string[] = started["instances"].map((one: { instanceId: string }) => one.instanceId);
+test(
+  "R8.1, R3.5, P2: engine and control plane may die under 1,000 instances",
+  { timeout: 60_000 },
+  async () => {
+    await using lattice = await startLattice();
+    const first = await lattice.controlPlane("cp1");
+    await lattice.node("n1");
+    const started = await lattice.command("instance.start", {
+      module: { bytes: base64("echo") },
+      name: "many",
+      count: 1_000,
+      restartPolicy: { type: "backoff", maxRetries: 7 },
+    });
+    expect(started["instances"]).toHaveLength(1_000);
+    const ids: string[] = started["instances"].map((one: { instanceId: string }) => one.instanceId);
 
-  await first.stop();
-  expect(await lattice.call(ids[0] as string, "go", "still here")).toBe("still here");
-  await lattice.controlPlane("cp2");
-  const listed = await lattice.command("instance.list", { name: "many", limit: 1_000 });
-  expect(listed).toMatchObject({ view: { complete: true, gaps: [] } });
-  expect(listed["instances"].map((one: { instanceId: string }) => one.instanceId).toSorted()).toEqual(ids.toSorted());
-  expect(await lattice.command("instance.query", { instanceId: ids[7] })).toMatchObject({
-    instance: { restartPolicy: { type: "backoff", maxRetries: 7 } },
-  });
+    await first.stop();
+    expect(await lattice.call(ids[0] as string, "go", "still here")).toBe("still here");
+    await lattice.controlPlane("cp2");
+    const listed = await lattice.command("instance.list", { name: "many", limit: 1_000 });
+    expect(listed).toMatchObject({ view: { complete: true, gaps: [] } });
+    expect(listed["instances"].map((one: { instanceId: string }) => one.instanceId).toSorted()).toEqual(
+      ids.toSorted(),
+    );
+    expect(await lattice.command("instance.query", { instanceId: ids[7] })).toMatchObject({
+      instance: { restartPolicy: { type: "backoff", maxRetries: 7 } },
+    });
 
-  const { facts } = await lattice.command("fact.list", { kind: "engine.started" });
-  const pid = facts.at(-1)?.data.pid ?? (await enginePid());
-  process.kill(pid, "SIGABRT");
-  await vi.waitFor(
-    async () => {
-      // A call that reached the engine while it died is answered by nobody: its patience is short.
-      const answers = await Promise.all(ids.map((id) => lattice.call(id, "go", "back", 300)));
-      expect(new Set(answers)).toEqual(new Set(["back"]));
-    },
-    { timeout: 30_000, interval: 10 },
-  );
-  const lost = await lattice.command("fact.list", { kind: "engine.lost" });
-  expect(lost["facts"]).toMatchObject([{ data: { instances: 1_000, reason: expect.stringContaining("SIGABRT") } }]);
-  await vi.waitFor(async () =>
-    expect(await lattice.command("instance.query", { instanceId: ids[0] })).toMatchObject({
-      instance: { status: "running", restarts: 0 },
-    }),
-  );
-});
+    const { facts } = await lattice.command("fact.list", { kind: "engine.started" });
+    const pid = facts.at(-1)?.data.pid ?? (await enginePid());
+    process.kill(pid, "SIGABRT");
+    await vi.waitFor(
+      async () => {
+        // A call that reached the engine while it died is answered by nobody: its patience is short.
+        const answers = await Promise.all(ids.map((id) => lattice.call(id, "go", "back", 300)));
+        expect(new Set(answers)).toEqual(new Set(["back"]));
+      },
+      { timeout: 30_000, interval: 10 },
+    );
+    const lost = await lattice.command("fact.list", { kind: "engine.lost" });
+    expect(lost["facts"]).toMatchObject([
+      { data: { instances: 1_000, reason: expect.stringContaining("SIGABRT") } },
+    ]);
+    await vi.waitFor(async () =>
+      expect(await lattice.command("instance.query", { instanceId: ids[0] })).toMatchObject({
+        instance: { status: "running", restarts: 0 },
+      }),
+    );
+  },
+);
 
 /** A control plane that came later has not heard of the engine's start: ask the machine. */
 async function enginePid(): Promise<number> {

@@ -185,7 +185,7 @@ function handsOn(lab: InstanceLab) {
           release = undefined;
           return;
         case "succeed":
-          return void lab.engines.startFailures.clear();
+          return lab.engines.startFailures.clear();
         case "fail":
           return void lab.engines.startFailures.set(
             labInstanceId,

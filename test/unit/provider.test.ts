@@ -52,7 +52,7 @@ function lateFacts(bus: Bus) {
     keep: () => void (late = true),
     /** What is heard between an answer's arrival and its reader's turn: both may come in one piece off a socket. */
     hearBeforeAnswer: (hear: () => Promise<void>) => void (beforeAnswer = hear),
-    letGo() {
+    letGo: () => {
       late = false;
       for (const deliver of kept.splice(0)) deliver();
     },
