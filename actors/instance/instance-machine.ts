@@ -49,7 +49,8 @@ export type InstanceEvent =
 export interface InstanceContext extends InstanceInput {
   restarts: number;
   policies: number;
-  policy?: ActorRefFromLogic<RestartPolicyLogic>;
+  /** From the first crash on: most instances never need one. */
+  policy: ActorRefFromLogic<RestartPolicyLogic> | undefined;
   hasRun: boolean;
   crash?: Crash;
   /** Why the latest start did not succeed; undefined once one did. */
@@ -101,6 +102,7 @@ export const instanceMachine = setup({
   },
   actions: {
     takePolicy: assign(({ context, spawn }) => {
+      if (context.policy !== undefined) return {};
       const policy = context.spec.restartPolicy;
       return {
         policies: context.policies + 1,
@@ -111,7 +113,8 @@ export const instanceMachine = setup({
       };
     }),
     dropPolicy: stopChild(({ context }) => context.policy as AnyActorRef),
-    tellPolicyRunning: sendTo(({ context }) => context.policy as AnyActorRef, { type: "running" }),
+    forgetPolicy: assign({ policy: undefined }),
+    tellPolicyRunning: ({ context }) => context.policy?.send({ type: "running" }),
     tellPolicyCrashed: sendTo(
       ({ context }) => context.policy as AnyActorRef,
       ({ context }) => ({ type: "crashed", at: context.now(), reason: context.crash?.message ?? "" }),
@@ -167,11 +170,12 @@ export const instanceMachine = setup({
     ...input,
     restarts: 0,
     policies: 0,
+    policy: undefined,
     hasRun: false,
     reason: "",
     cause: input.spec.commandId,
   }),
-  entry: ["takePolicy", "stateStarting"],
+  entry: "stateStarting",
   initial: "starting",
   on: { "instance.stop": { target: ".stopping", actions: ["rememberCause", "rememberReason"] } },
   states: {
@@ -221,12 +225,12 @@ export const instanceMachine = setup({
       },
     },
     replacing: {
-      entry: ["dropPolicy", "takePolicy"],
+      entry: ["dropPolicy", "forgetPolicy"],
       invoke: { src: "stopGuest", input: ({ context }) => context, onDone: "starting", onError: "starting" },
       on: { "engine.lost": "starting" },
     },
     deciding: {
-      entry: ["stateCrashed", "tellPolicyCrashed"],
+      entry: ["stateCrashed", "takePolicy", "tellPolicyCrashed"],
       on: {
         "restart.now": {
           target: "starting",
@@ -254,7 +258,7 @@ export const instanceMachine = setup({
       entry: [
         "rememberCause",
         "dropPolicy",
-        "takePolicy",
+        "forgetPolicy",
         "countRestart",
         { type: "stateRestarting", params: "it was told to" },
       ],
