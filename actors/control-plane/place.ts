@@ -101,16 +101,12 @@ export function noPlace({ unfit }: Pick<Placement, "unfit">, what: string): Fail
   const reasons = unfit.slice(0, 5).map(({ nodeId, reason }) => `${nodeId} ${reason}`);
   const more = unfit.length > 5 ? `; and ${unfit.length - 5} more` : "";
   const full = unfit.some((node) => node.full);
-  return new Failure(
-    "RESOURCE_EXHAUSTED",
-    `no node can take ${what}: ${reasons.join("; ")}${more}`,
-    {
-      fix: full
-        ? "Stop instances that are not needed, or start another node with `wasmatrix node`."
-        : "`wasmatrix nodes` shows the nodes; `wasmatrix node --label key=value` starts one that fits.",
-      details,
-    },
-  );
+  return new Failure("RESOURCE_EXHAUSTED", `no node can take ${what}: ${reasons.join("; ")}${more}`, {
+    fix: full
+      ? "Stop instances that are not needed, or start another node with `wasmatrix node`."
+      : "`wasmatrix nodes` shows the nodes; `wasmatrix node --label key=value` starts one that fits.",
+    details,
+  });
 }
 
 function obstacleTo(node: PlaceableNode, { requires }: Wanted): string | undefined {

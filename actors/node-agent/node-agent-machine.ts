@@ -1,12 +1,4 @@
-import {
-  type ActorRefFrom,
-  type DoneActorEvent,
-  fromPromise,
-  sendTo,
-  setup,
-  spawnChild,
-  stopChild,
-} from "xstate";
+import { type DoneActorEvent, fromPromise, sendTo, setup, spawnChild, stopChild } from "xstate";
 import type { Chance } from "../../src/chance.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { ChildSpec } from "../supervisor/child-spec.ts";
@@ -35,9 +27,6 @@ export interface NodeAgentInput {
 
 /** What a node agent is told; the facts of its supervisor among it. */
 export type NodeAgentEvent = { type: "node.drain" } | { type: "bus.reconnected" } | SupervisorFact;
-
-/** A running node agent. */
-export type NodeAgentActor = ActorRefFrom<typeof nodeAgentMachine>;
 
 /**
  * A node: it joins, beats, and leaves in order. Its engine and its providers are children of one supervisor;

@@ -12,7 +12,9 @@ export type RequestOf<Name extends SubjectName> =
 
 /** What an answer to a row holds beside `ok`. */
 export type AnswerOf<Name extends SubjectName> =
-  (typeof subjects)[Name]["reply"] extends z.ZodType<infer Reply> ? { [Field in keyof Reply as Field extends "ok" ? never : Field]: Reply[Field] } : never;
+  (typeof subjects)[Name]["reply"] extends z.ZodType<infer Reply>
+    ? { [Field in keyof Reply as Field extends "ok" ? never : Field]: Reply[Field] }
+    : never;
 
 /**
  * Answers the requests of one row: decodes and validates first, and answers in the form it was asked in. What

@@ -13,7 +13,7 @@ import {
   RestartPolicy,
   StringMap,
 } from "./instance-spec.ts";
-import { answer, ErrorBodySchema, ViewStatus } from "./reply.ts";
+import { answer, ViewStatus } from "./reply.ts";
 
 const commandId = { commandId: Id.optional() };
 
@@ -30,15 +30,6 @@ const page = {
   after: z.string().optional(),
 };
 const paged = { next: z.string().optional(), view: ViewStatus };
-
-/** What became of one instance that a command was about. */
-const Outcome = z.looseObject({
-  instanceId: Id,
-  nodeId: Id,
-  ok: z.boolean(),
-  error: ErrorBodySchema.optional(),
-});
-export type Outcome = z.infer<typeof Outcome>;
 
 export const InstanceStart = z
   .strictObject({

@@ -132,6 +132,3 @@ export function instanceModel(policy: RestartPolicy, chance: Chance, world: Mode
     },
   };
 }
-
-/** What {@link instanceModel} makes. */
-export type InstanceModel = ReturnType<typeof instanceModel>;

@@ -26,7 +26,12 @@ export interface TestLattice extends AsyncDisposable {
   /** Sends bytes as they are. */
   commandBytes(verb: string, payload: Uint8Array): Promise<Answer>;
   /** Calls a guest with text; a failed call gives its error. */
-  call(target: string, operation: string, payload?: string, timeoutMs?: number): Promise<string | Answer["error"]>;
+  call(
+    target: string,
+    operation: string,
+    payload?: string,
+    timeoutMs?: number,
+  ): Promise<string | Answer["error"]>;
   controlPlane(id: string): Promise<ControlPlane>;
   node(id: string, labels?: Record<string, string>): Promise<NodeAgent>;
   kvProvider(id: string): Promise<NodeAgent>;
@@ -53,7 +58,10 @@ export async function startLattice(): Promise<TestLattice> {
   const bus = await connect("test");
   const common = { lattice: "default", clock: systemClock, chance: seededChance(1), log };
 
-  const agent = async (nodeId: string, options: { labels?: Record<string, string>; kv?: boolean; engine?: boolean }) => {
+  const agent = async (
+    nodeId: string,
+    options: { labels?: Record<string, string>; kv?: boolean; engine?: boolean },
+  ) => {
     const modulesDirectory = join(directory, nodeId);
     const busOptions = { servers: server.url, name: nodeId, connectTimeoutMs: 5_000 };
     const launch = engineLauncher({
@@ -73,7 +81,8 @@ export async function startLattice(): Promise<TestLattice> {
       modulesDirectory,
       instancesMax: 12_000,
       ...(options.engine === true ? { launchEngine: launch } : {}),
-      providers: options.kv === true ? [{ provider: "kv", capability: createMemoryKv(), backend: "memory" }] : [],
+      providers:
+        options.kv === true ? [{ provider: "kv", capability: createMemoryKv(), backend: "memory" }] : [],
     });
     ends.push(() => started.stop("the test is over"));
     await started.ready;

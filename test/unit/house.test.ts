@@ -32,7 +32,7 @@ const arrows: Record<string, readonly string[]> = {
     "src",
   ],
   "actors/control-plane": ["actors/lattice-watch", "src"],
-  "cli": ["actors", "src"],
+  cli: ["actors", "src"],
 };
 
 const files = globSync("{src,actors,cli}/**/*.ts");
@@ -66,7 +66,8 @@ describe("the house", () => {
       const text = readFileSync(file, "utf8");
       return file.startsWith("src/")
         ? /from "xstate"/.test(text)
-        : file.startsWith("actors/") && /from "(nats|node:worker_threads|node:child_process)"|WebAssembly\./.test(text);
+        : file.startsWith("actors/") &&
+            /from "(nats|node:worker_threads|node:child_process)"|WebAssembly\./.test(text);
     });
     expect(wrong).toEqual([]);
   });
