@@ -373,3 +373,13 @@ export const cliLimits = {
   /** Hexadecimal digits of a digest that tell modules apart in a table. */
   shortDigestDigits: 12,
 } as const;
+
+/** How bytes are copied out of guests; see copy-out.ts. */
+export const copyLimits = {
+  /** 64 answers of 4 KiB: one allocation for as many as are in flight at a time. */
+  slabBytes: 262_144,
+  /** Up to here V8 keeps the bytes in its own heap, which costs no allocation outside. */
+  ownBytesMin: 64,
+  /** A larger copy is worth an allocation of its own. */
+  sharedBytesMax: 32_768,
+} as const;

@@ -8,7 +8,8 @@ import type { CellSettings, FromCell, SharedModule, ToCell } from "./cell-messag
 import { createDenials } from "./denials.ts";
 import { linkErrors } from "./guests/load-guest.ts";
 import { createMarks } from "./marks.ts";
-import { type CellParts, createResident, type Resident } from "./resident.ts";
+import type { CellParts, Resident } from "./cell-parts.ts";
+import { createResident } from "./resident.ts";
 import { createRunQueue } from "./run-queue.ts";
 
 // The entry point of a cell: a thread that holds many instances and answers their calls on its own connection.

@@ -1,51 +1,18 @@
-import type { Bus, BusMessage, Subscription } from "../bus/bus.ts";
+import type { BusMessage, Subscription } from "../bus/bus.ts";
 import { respondFailure } from "../bus/guest-answers.ts";
-import type { Clock } from "../clock.ts";
 import { filterFor, subjectFor } from "../protocol/addresses.ts";
-import { headers } from "../protocol/calls.ts";
 import { encode } from "../protocol/codec.ts";
 import { Failure } from "../protocol/errors.ts";
-import type { Assignment, Crash } from "../protocol/instance-spec.ts";
-import { callProvider, configType, readConfig } from "./capability-calls.ts";
+import type { Crash } from "../protocol/instance-spec.ts";
 import type { SharedModule } from "./cell-messages.ts";
-import type { EngineEvent, GuestSpec } from "./engine.ts";
+import type { CellParts, Resident } from "./cell-parts.ts";
+import type { GuestSpec } from "./engine.ts";
 import { createGrants } from "./grants.ts";
+import { type CallInProgress, createGuestHost } from "./guest-host.ts";
 import { createGuestLog } from "./guest-log.ts";
-import type { Guest, GuestEnd, GuestHost } from "./guests/guest.ts";
+import type { Guest, GuestEnd } from "./guests/guest.ts";
 import { guestEnd } from "./guests/guest-faults.ts";
 import { loadGuest } from "./guests/load-guest.ts";
-import type { Marks } from "./marks.ts";
-import type { RunQueue } from "./run-queue.ts";
-
-/** What the residents of one cell share. */
-export interface CellParts {
-  readonly lattice: string;
-  readonly nodeId: string;
-  readonly bus: Bus;
-  readonly clock: Clock;
-  readonly marks: Marks;
-  readonly runQueue: RunQueue;
-  /** Calls in progress that wait for something; bounded for the whole cell. */
-  readonly suspended: Set<Resident>;
-  readonly suspendedCallsMax: number;
-  readonly denied: (event: Omit<Extract<EngineEvent, { type: "capability.denied" }>, "count">) => void;
-  readonly crashed: (instanceId: string, crash: Crash) => void;
-}
-
-/** One instance in a cell. */
-export interface Resident {
-  readonly slot: number;
-  grant(assignments: readonly Assignment[]): void;
-  /** Takes no more calls; resolves when those that came are answered. */
-  stop(): Promise<void>;
-  /** Ends the call in progress when its time is up. */
-  checkDeadline(nowMs: number): void;
-}
-
-/** Ends a guest that comes back after its call was given up. Not a `Failure`: no guest may handle it. */
-class Abandoned extends Error {
-  override readonly name = "Abandoned";
-}
 
 /**
  * Makes an instance callable. Its guest is made at the first call, works on one message at a time, and is thrown
@@ -65,7 +32,7 @@ export function createResident(
   let grants = createGrants(label, spec.capabilities);
   let guest: Guest | undefined;
   /** The call whose guest may be suspended; undefined between calls, and where the module cannot suspend. */
-  let inProgress: { message: BusMessage; operation: string; untilMs: number } | undefined;
+  let inProgress: CallInProgress | undefined;
   let stopping: (() => void) | undefined;
   let gone = false;
 
@@ -78,52 +45,15 @@ export function createResident(
     },
   );
 
-  /** A host for one life of the guest: what it asks after its end is refused by throwing. */
-  const hostFor = (isCurrent: () => boolean): GuestHost => {
-    /** Every way by which a guest is suspended and goes on. */
-    const suspend = async <Result>(work: () => Promise<Result>): Promise<Result> => {
-      runQueue.rested(slot);
-      const [outcome] = await Promise.allSettled([work()]);
-      await runQueue.turn(slot);
-      if (!isCurrent()) throw new Abandoned("the call was given up while it waited");
-      if (outcome.status === "rejected") throw outcome.reason;
-      return outcome.value;
-    };
-    return {
-      instanceId,
-      config: spec.config,
-      now: () => clock.now(),
+  const hostFor = (isCurrent: () => boolean) =>
+    createGuestHost(parts, {
+      slot,
+      spec,
       log,
-      sleep: (ms) => suspend(() => new Promise((resolve) => void clock.setTimeout(resolve, ms))),
-      callCapability: (capabilityId, providerType, operation, payload) =>
-        suspend(async () => {
-          if (providerType === configType) return readConfig(spec.config, operation, payload);
-          const call = { instanceId, incarnation: spec.incarnation, capabilityId, payload };
-          return callProvider(bus, routeFor(capabilityId, providerType, operation), call);
-        }),
-    };
-  };
-
-  const routeFor = (capabilityId: string, providerType: string, operation: string) => {
-    try {
-      const provider = grants.check(capabilityId, providerType, operation);
-      const timeoutMs = (inProgress?.untilMs ?? clock.now() + limits.timeoutMs) - clock.now();
-      return { lattice, nodeId, provider, operation, timeoutMs, headers: passedOn(inProgress?.message) };
-    } catch (error) {
-      if (error instanceof Failure && error.code === "PERMISSION_DENIED") {
-        const permission = String(error.details?.["permission"]);
-        parts.denied({
-          type: "capability.denied",
-          instanceId,
-          capabilityId: capabilityId.slice(0, 64),
-          providerType,
-          operation,
-          permission,
-        });
-      }
-      throw error;
-    }
-  };
+      grants: () => grants,
+      inProgress: () => inProgress,
+      isCurrent,
+    });
 
   const onMessage = (message: BusMessage) => {
     if (inProgress === undefined) return run(message);
@@ -305,15 +235,4 @@ export function createResident(
     },
   };
   return resident;
-}
-
-/** The headers that are taken from a call and passed on with what its guest asks for. */
-function passedOn(message: BusMessage | undefined): Record<string, string> | undefined {
-  if (message === undefined || message.headerNames().length === 0) return undefined;
-  const found: Record<string, string> = {};
-  for (const name of [headers.correlationId, headers.traceparent]) {
-    const value = message.header(name);
-    if (value !== undefined) found[name] = value;
-  }
-  return found;
 }

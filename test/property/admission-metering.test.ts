@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { admit } from "../../src/wasm/admission/admit.ts";
-import { trapReport } from "../../src/wasm/admission/backtrace.ts";
+import { guestEnd } from "../../src/wasm/guests/guest-faults.ts";
 import { countersOf, functionsOf } from "../support/metered.ts";
 import { program } from "../support/random-program.ts";
 import { wat } from "../support/wat.ts";
@@ -25,7 +25,7 @@ function outcome(instance: WebAssembly.Instance, a: number, b: number) {
   try {
     result = run(a, b);
   } catch (error) {
-    result = trapReport(error).text;
+    result = guestEnd(error, { fuel: undefined, grown: undefined }).message;
   }
   return { result, global: g.value, memory: Buffer.from(memory.buffer).toString("latin1") };
 }
@@ -84,10 +84,10 @@ describe("a metered program", () => {
         try {
           functionsOf(instance)["spin"]?.();
         } catch (error) {
-          const report = trapReport(error, { fuel: Number(fuel.value), grown: Number(grown.value) });
+          const end = guestEnd(error, { fuel, grown });
           // A program may trap by itself at first, but it never ends with fuel left and no trap.
-          if (Number(fuel.value) < 0) expect(report.reason).toBe("fuel");
-          else expect(report.text).toMatch(/divi|out of bounds|remainder|unrepresentable/);
+          if (Number(fuel.value) < 0) expect(end.type).toBe("fuel");
+          else expect(end.message).toMatch(/divi|out of bounds|remainder|unrepresentable/);
           return;
         }
         throw new Error("a loop for ever has ended");

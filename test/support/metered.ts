@@ -2,8 +2,8 @@ import { fuelExport, grownExport } from "../../src/wasm/admission/meter.ts";
 
 /** The globals that metering appends, of an instance. */
 export interface Counters {
-  fuel: WebAssembly.Global;
-  grown: WebAssembly.Global;
+  fuel: WebAssembly.Global<number>;
+  grown: WebAssembly.Global<number>;
 }
 
 /** The exported functions of an instance by name. */
@@ -16,7 +16,7 @@ export function countersOf(instance: WebAssembly.Instance): Counters {
   if (!(fuel instanceof WebAssembly.Global) || !(grown instanceof WebAssembly.Global)) {
     throw new Error("the instance is not metered");
   }
-  return { fuel, grown };
+  return { fuel, grown } as Counters;
 }
 
 /** The functions of an instance; only those that are there may be called. */

@@ -10,43 +10,6 @@ export interface GuestFrame {
   readonly offset: number;
 }
 
-/** Why a guest ended abnormally. */
-type TrapReason = "fuel" | "memory" | "stack" | "trap";
-
-/** What can be said of a trap. */
-export interface TrapReport {
-  readonly reason: TrapReason;
-  /** A sentence without an end: `memory access out of bounds`. */
-  readonly text: string;
-  /** The innermost call first. */
-  readonly frames: readonly GuestFrame[];
-}
-
-/** The values of the globals that metering appends, as they were after the trap. */
-export interface TrapCounters {
-  readonly fuel?: number;
-  readonly grown?: number;
-}
-
-/**
- * Says why a guest trapped. An error is blamed on fuel only if it is the metering's own trap and the fuel is below
- * zero; a refused `memory.grow` is named beside the trap, since the guest may have died of something else later.
- */
-export function trapReport(error: unknown, counters: TrapCounters = {}): TrapReport {
-  const message = printable(error instanceof Error ? error.message : String(error));
-  const frames = backtraceOf(error);
-  if (message === "unreachable" && counters.fuel !== undefined && counters.fuel < 0) {
-    return { reason: "fuel", text: "the guest used up its fuel", frames };
-  }
-  if (error instanceof RangeError && message === "Maximum call stack size exceeded") {
-    return { reason: "stack", text: "the guest's calls are nested too deeply", frames };
-  }
-  if (counters.grown === -1) {
-    return { reason: "memory", text: `out of memory: memory.grow was refused, then ${message}`, frames };
-  }
-  return { reason: "trap", text: message, frames };
-}
-
 /**
  * The guest's frames of an error's stack, innermost first, at most `moduleLimits.backtraceFramesMax`. Frames of the host
  * are left out. Names come from the guest: they are cut, printable, and not to be trusted.

@@ -1,3 +1,4 @@
+import { copyOut } from "./copy-out.ts";
 import { GuestFault } from "./guest-faults.ts";
 
 /** A pointer and length that do not lie in the guest's memory. */
@@ -38,7 +39,7 @@ export class GuestMemory {
   /** A copy of `length` bytes. */
   read(pointer: number, length: number, what: string): Uint8Array {
     const start = this.range(pointer, length, what);
-    return this.#bytes.slice(start, start + (length >>> 0));
+    return copyOut(this.#bytes, start, length >>> 0);
   }
 
   /** UTF-8 text of at most `bytesMax` bytes, the rest is cut; what is no UTF-8 becomes U+FFFD. */

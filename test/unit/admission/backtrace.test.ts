@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { moduleLimits } from "../../../src/limits.ts";
 import { admit } from "../../../src/wasm/admission/admit.ts";
-import { backtraceOf, trapReport } from "../../../src/wasm/admission/backtrace.ts";
+import { backtraceOf } from "../../../src/wasm/admission/backtrace.ts";
+import { guestEnd } from "../../../src/wasm/guests/guest-faults.ts";
 import { countersOf, functionsOf, thrownBy } from "../../support/metered.ts";
 import { binary, id, name, oneFunction, section, voidType } from "../../support/wasm-bytes.ts";
 import { wat } from "../../support/wat.ts";
@@ -20,11 +21,10 @@ const crashing = (moduleName: string) =>
   (func $allocate (export "allocate") (i32.store (memory.grow (i32.const 10)) (i32.const 1)))
   (func $give_up (export "give_up") unreachable))`);
 
-function trapOf(entry: string, ...values: unknown[]) {
+function endOf(entry: string, ...values: unknown[]) {
   const instance = start(crashing(""));
-  const { fuel, grown } = countersOf(instance);
   const error = thrownBy(() => functionsOf(instance)[entry]?.(...values));
-  return trapReport(error, { fuel: Number(fuel.value), grown: Number(grown.value) });
+  return guestEnd(error, countersOf(instance));
 }
 
 describe("a backtrace", () => {
@@ -97,38 +97,14 @@ describe("a backtrace", () => {
   });
 });
 
-describe("a trap report", () => {
-  it("tells a guest that divided by zero", () => {
-    expect(trapOf("entry", 0)).toMatchObject({ reason: "trap", text: "divide by zero" });
-  });
-
-  it("tells a guest that used up its fuel, and where", () => {
-    expect(trapOf("spin")).toMatchObject({
-      reason: "fuel",
-      text: "the guest used up its fuel",
-      frames: [{ functionName: "spin" }],
-    });
-  });
-
-  it("tells a guest that gave up from one whose fuel is used up", () => {
-    expect(trapOf("give_up")).toMatchObject({ reason: "trap", text: "unreachable" });
-  });
-
-  it("tells a guest that was refused memory", () => {
-    expect(trapOf("allocate")).toMatchObject({
-      reason: "memory",
-      text: "out of memory: memory.grow was refused, then memory access out of bounds",
-    });
-  });
-
-  it("tells a guest whose calls are nested too deeply", () => {
-    expect(trapOf("deep")).toMatchObject({
-      reason: "stack",
-      text: "the guest's calls are nested too deeply",
-    });
-  });
-
-  it("says what was thrown even if it is no error", () => {
-    expect(trapReport("a\nstring")).toEqual({ reason: "trap", text: "a\u{fffd}string", frames: [] });
+describe("the end of a metered guest", () => {
+  it.each([
+    ["divided by zero", { type: "trap", message: "divide by zero" }, "entry", 0],
+    ["used up its fuel", { type: "fuel", message: "the guest used up the fuel of this call" }, "spin"],
+    ["gave up with fuel left", { type: "trap", message: "unreachable" }, "give_up"],
+    ["was refused memory", { type: "memory" }, "allocate"],
+    ["called itself too deeply", { type: "trap", message: "stack overflow" }, "deep"],
+  ])("tells one that %s", (_, expected, entry, ...values) => {
+    expect(endOf(entry, ...values)).toMatchObject(expected);
   });
 });
