@@ -321,6 +321,10 @@ export const engineLimits = {
   suspendedCallsMax: 8_000,
   /** KiB per suspended stack: V8 keeps about 4 MB of them for reuse, so 32 stay quick; 2,045 frames deep. */
   suspendedStackKiB: 128,
+  /** Young generation of the engine's main thread, a third of it: V8's 16 MB would be garbage of 5,000 starts. */
+  steeringSemiSpaceMb: 2,
+  /** Young generation of a cell, V8's own size: a smaller one is collected more often on the path of calls. */
+  cellYoungGenerationMb: 48,
   /** How often the watchdog looks at each cell. */
   watchdogMs: 10,
   /** How often a cell looks for calls whose time is up while they wait. */

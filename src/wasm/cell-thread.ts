@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { engineLimits } from "../limits.ts";
 import type { Assignment } from "../protocol/instance-spec.ts";
 import type { CellSettings, FromCell, SharedModule, ToCell } from "./cell-messages.ts";
 import type { EngineEvent, GuestSpec } from "./engine.ts";
@@ -27,7 +28,10 @@ export function startCell(
 ): CellThread {
   const marks = createMarksBuffer();
   const workerData: CellSettings = { ...settings, marks };
-  const worker = new Worker(new URL("./cell.ts", import.meta.url), { workerData });
+  const worker = new Worker(new URL("./cell.ts", import.meta.url), {
+    workerData,
+    resourceLimits: { maxYoungGenerationSizeMb: engineLimits.cellYoungGenerationMb },
+  });
   const answers = createPendingAnswers("the cell");
   const sent = new Set<string>();
   const readiness = Promise.withResolvers<void>();

@@ -98,6 +98,8 @@ function spawnEngine({ modulesDirectory }: EngineOptions): ChildProcess {
       "--permission",
       "--allow-worker",
       "--allow-net",
+      // It steers and holds no calls: what it does not keep is small. Cells have a young generation of their own.
+      `--max-semi-space-size=${engineLimits.steeringSemiSpaceMb}`,
       `--allow-fs-read=${program}`,
       `--allow-fs-read=${modulesDirectory}`,
       "--disable-warning=SecurityWarning",
