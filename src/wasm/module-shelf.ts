@@ -94,6 +94,9 @@ function createAdmission(clock: Clock) {
     return fresh;
   };
 
+  // Beside the cells, not after them: an engine that comes back has its modules to compile again at once.
+  worker = started();
+
   return (key: string, moduleFile: string, memoryBytesMax: number): Promise<ShelvedModule> => {
     worker ??= started();
     const { promise, resolve, reject } = Promise.withResolvers<ShelvedModule>();
