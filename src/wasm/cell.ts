@@ -3,10 +3,9 @@ import type { Bus } from "../bus/bus.ts";
 import { connectNats } from "../bus/nats-bus.ts";
 import { systemClock } from "../clock.ts";
 import { engineLimits } from "../limits.ts";
-import { errorBody, Failure } from "../protocol/errors.ts";
+import { errorBody } from "../protocol/errors.ts";
 import type { CellSettings, FromCell, SharedModule, ToCell } from "./cell-messages.ts";
 import { createDenials } from "./denials.ts";
-import { linkErrors } from "./guests/load-guest.ts";
 import { createMarks } from "./marks.ts";
 import type { CellParts, Resident } from "./cell-parts.ts";
 import { createResident } from "./resident.ts";
@@ -77,12 +76,6 @@ tell({ type: "ready" });
 async function start({ slot, moduleKey, spec }: Extract<ToCell, { type: "start" }>): Promise<void> {
   const shared = modules.get(moduleKey);
   if (shared === undefined) throw new Error(`module ${moduleKey} was not sent to this cell`);
-  const problems = linkErrors(shared.module, shared.guestKind);
-  if (problems.length > 0) {
-    throw new Failure("INVALID_MODULE", problems.join("; "), {
-      fix: "Build the guest against what its kind offers.",
-    });
-  }
   residents.set(spec.instanceId, createResident(parts, slot, spec, shared));
   await flushed();
 }
