@@ -1,9 +1,9 @@
 import { ask, type QuestionOf } from "../../src/bus/ask.ts";
-import type { z } from "zod";
+import type { AnswerOf } from "../../src/bus/serve.ts";
 import type { InstanceView } from "../../src/lattice/view.ts";
 import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
 import { asFailure, type ErrorBody, errorBody, Failure, failureOf } from "../../src/protocol/errors.ts";
-import type { SubjectName, subjects } from "../../src/protocol/subjects.ts";
+import type { SubjectName } from "../../src/protocol/subjects.ts";
 import type { Desk } from "./desk.ts";
 import { isOutOfReach } from "./summaries.ts";
 
@@ -15,7 +15,6 @@ export interface NodeRefusal {
 }
 
 type NodeRow = Extract<SubjectName, `node.${string}`>;
-type NodeAnswer<Name extends NodeRow> = z.output<(typeof subjects)[Name]["reply"]>;
 
 /** Asks one node. NODE_UNAVAILABLE when nobody listens there, or when it is known to be out of reach. */
 export async function askNode<Name extends NodeRow>(
@@ -24,14 +23,10 @@ export async function askNode<Name extends NodeRow>(
   name: Name,
   question: QuestionOf<Name>,
   timeoutMs: number,
-): Promise<NodeAnswer<Name>> {
+): Promise<AnswerOf<Name>> {
   if (isOutOfReach(desk, nodeId)) throw nodeUnavailable(nodeId, "is not heard of any more");
   try {
-    const answer: unknown = await ask(desk.bus, name, { lattice: desk.lattice, node: nodeId }, question, {
-      timeoutMs,
-    });
-    // `ask` has validated it against this very row.
-    return answer as NodeAnswer<Name>;
+    return await ask(desk.bus, name, { lattice: desk.lattice, node: nodeId }, question, { timeoutMs });
   } catch (error) {
     const failure = asFailure(error);
     if (failure.details?.["noResponders"] === true)

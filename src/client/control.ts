@@ -1,15 +1,15 @@
 import { ask, type QuestionOf } from "../bus/ask.ts";
 import type { Bus } from "../bus/bus.ts";
+import type { AnswerOf } from "../bus/serve.ts";
 import { clientLimits } from "../limits.ts";
 import { Failure } from "../protocol/errors.ts";
-import type { SubjectName, subjects } from "../protocol/subjects.ts";
-import type { z } from "zod";
+import type { SubjectName } from "../protocol/subjects.ts";
 
 /** The rows that control planes answer. */
 export type ControlName = Extract<SubjectName, `ctl.${string}`>;
 
 /** What a control plane answers on a row, with the unknown fields of a newer minor version. */
-export type ControlAnswer<Name extends ControlName> = z.infer<(typeof subjects)[Name]["reply"]>;
+export type ControlAnswer<Name extends ControlName> = AnswerOf<Name>;
 
 /** Asks a control plane; rejects with what it answers, or with what the bus says. */
 export type AskControl = <Name extends ControlName>(
@@ -21,10 +21,7 @@ export type AskControl = <Name extends ControlName>(
 export function askControl(bus: Bus, lattice: string): AskControl {
   return async <Name extends ControlName>(name: Name, question: QuestionOf<Name>) => {
     try {
-      const answer = await ask(bus, name, { lattice }, question, {
-        timeoutMs: clientLimits.commandTimeoutMs,
-      });
-      return answer as unknown as ControlAnswer<Name>;
+      return await ask(bus, name, { lattice }, question, { timeoutMs: clientLimits.commandTimeoutMs });
     } catch (error) {
       throw isNobodyThere(error) ? noControlPlane(lattice, error) : error;
     }
