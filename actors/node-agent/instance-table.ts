@@ -60,7 +60,9 @@ export function createInstanceTable({
       return begun;
     };
     const stop = async () => {
-      const stopped = starting.then(() => seat.current?.stop(instanceId));
+      // The engine of now: a later one may hold a later life of the same id by the time it is this stop's turn.
+      const engine = seat.current;
+      const stopped = starting.then(() => engine?.stop(instanceId));
       starting = stopped.catch(() => undefined);
       await stopped;
     };
