@@ -15,7 +15,7 @@ const planes: readonly (readonly [string, string, RegExp])[] = [
   ["Node commands", "For control planes; the node itself answers.", /^node\./],
   ["Broadcasts to nodes", "Every node and provider host hears them.", /^nodes\./],
   ["Facts", "What happened. Nothing is acknowledged; gaps in `seq` are asked for.", /^fact/],
-  ["Calls, capabilities, logs", "Bytes of guests, on their way.", /^(call|cap|log)$/],
+  ["Calls, capabilities, bodies, logs", "Bytes of guests, on their way.", /^(call|cap|stream|log)$/],
 ];
 
 /** The text of `subjects.md` that the present table gives. */

@@ -309,6 +309,10 @@ export const kvLimits = {
   listKeysMax: 1_000,
   /** A page ends here too: its keys may grow sixfold as JSON escapes, to 768 KiB. */
   listBytesMax: 128 * 1024,
+  /** Keys of one `get-many`, `set-many` or `delete-many`: the round trip no longer counts long before. */
+  batchKeysMax: 1_000,
+  /** Keys and values of one batch; 853 KiB as base64, and 35 bytes of JSON around each of 1,000. */
+  batchBytesMax: 640 * 1024,
 } as const;
 
 /** The engine and its cells. */
@@ -386,4 +390,73 @@ export const copyLimits = {
   ownBytesMin: 64,
   /** A larger copy is worth an allocation of its own. */
   sharedBytesMax: 32_768,
+} as const;
+
+/** Topics of applications. */
+export const topicLimits = {
+  /** A subject has to fit the server's control line of 4,096 bytes with a reply and sizes; people write tens. */
+  bytesMax: 255,
+  /** The server matches token by token; deeper names are a mistake or an attack. */
+  tokensMax: 8,
+} as const;
+
+/** Bodies that are pulled over the bus. */
+export const streamLimits = {
+  /** A body up to here travels in the message itself. */
+  inlineBytesMax: 65_536,
+  /** One piece; a quarter of the default payload limit, so that other messages are not kept waiting long. */
+  pieceBytesMax: 262_144,
+  /** A slow source is answered for with nothing after this, so that its reader knows that its server lives. */
+  patienceMs: 5_000,
+  /** And after that much more the server of the stream is taken for dead. */
+  graceMs: 5_000,
+  /** A stream that nobody reads for this long is given up. */
+  idleMs: 60_000,
+  /** A reader may be told of a stream before the server of its own cluster node heard of the subscription. */
+  firstReadTries: 5,
+  firstReadDelayMs: 50,
+  /** Streams served at once by one cell or provider. */
+  servedMax: 4_096,
+} as const;
+
+/** What one life of a component may hold of its host. */
+export const componentLimits = {
+  /** Streams, pollables, waits, requests: a server that works on one request at a time has some ten. */
+  resourcesMax: 1_024,
+  /** One read from a stream on a guest's behalf: an inline body is as large, and NATS takes it whatever its settings. */
+  streamPieceBytes: 64 * 1024,
+  /** The interface's own limit for one call (wasi:io/streams, blocking-write-zeroes-and-flush). */
+  blockingZeroesMax: 4_096,
+} as const;
+
+/** Key-value in NATS JetStream. */
+export const natsKvLimits = {
+  /** One request; usual are 0.2 ms, and a guest by default waits 5 s for everything. */
+  requestTimeoutMs: 2_000,
+  /** Tries of an operation whose key others change meanwhile. Each try that fails is somebody else's that did not. */
+  triesMax: 64,
+  /** Requests of one batch that are on their way at once; values of 512 KiB are 8 MiB then. */
+  batchWidth: 16,
+  /** Keys that a listing has not looked at yet; the server sends no more until they are. */
+  listedAtOnce: 500,
+  /** All keys are looked at for a page, some 200,000 a second (measured); JetStream does not keep them in order. */
+  listTimeoutMs: 5_000,
+  /** What remains of a listing whose process died is dropped by the server after this. */
+  listIdleMs: 10_000,
+  /** The client's least for one fetch; it only passes where keys vanish while they are listed. */
+  fetchMs: 1_000,
+  /** Buckets that are known to exist; another one costs one question more. */
+  bucketsKnownMax: 4_096,
+} as const;
+
+/** Key-value in Redis. */
+export const redisKvLimits = {
+  /** Connection, greeting and password; a frozen server accepts the connection and then says nothing. */
+  connectTimeoutMs: 2_000,
+  /** After a connection failed, calls fail at once for this long instead of each trying again. */
+  reconnectDelayMs: 200,
+  /** A server that is silent for this long is taken for lost; usual are 0.1 ms. */
+  commandTimeoutMs: 2_000,
+  /** Commands on their way; a slow server must not fill the memory of its provider. */
+  commandsMax: 4_096,
 } as const;

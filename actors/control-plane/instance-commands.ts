@@ -17,8 +17,8 @@ export async function startInstance(
   desk: Desk,
   request: RequestOf<"ctl.instance.start">,
 ): Promise<AnswerOf<"ctl.instance.start">> {
-  const { name, instanceId, count, capabilities, restartPolicy, limits, config, requires, onNodeLoss, wait } =
-    request;
+  const { name, instanceId, count, capabilities, restartPolicy, limits, config, requires } = request;
+  const { onNodeLoss, reuse, wait } = request;
   const commandId = request.commandId ?? randomId(20);
   const ids =
     instanceId === undefined
@@ -42,6 +42,7 @@ export async function startInstance(
     config,
     requires,
     onNodeLoss,
+    reuse,
     commandId,
     createdAt,
   };

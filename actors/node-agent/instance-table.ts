@@ -143,7 +143,7 @@ export function summaryOf({ nodeId, spec, status, restarts, since }: InstanceVie
 }
 
 function guestSpec(spec: InstanceSpec, speaker: Speaker, cache: ModuleCache): GuestSpec {
-  const { instanceId, name, incarnation, moduleHash, limits, config } = spec;
+  const { instanceId, name, incarnation, moduleHash, limits, config, reuse } = spec;
   const grants = speaker.own().instances.get(instanceId)?.assignments.values();
   return {
     instanceId,
@@ -153,6 +153,7 @@ function guestSpec(spec: InstanceSpec, speaker: Speaker, cache: ModuleCache): Gu
     moduleFile: cache.fileOf(moduleHash),
     limits,
     config,
+    reuse,
     capabilities: [...(grants ?? spec.capabilities)],
   };
 }

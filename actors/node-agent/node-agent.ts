@@ -88,6 +88,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       providerSpec({
         ...hosted,
         lattice,
+        nodeId,
         bus,
         clock,
         log,

@@ -38,6 +38,7 @@ export function engineSpec(input: EngineChildInput): ChildSpec {
 export function providerSpec(
   hosted: HostedProvider & {
     lattice: string;
+    nodeId: string;
     bus: Bus;
     clock: Clock;
     log: Log;

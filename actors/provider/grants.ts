@@ -4,10 +4,11 @@ import type { Bus } from "../../src/bus/bus.ts";
 import type { Clock } from "../../src/clock.ts";
 import { providerLimits } from "../../src/limits.ts";
 import type { CapabilityCall } from "../../src/protocol/calls.ts";
+import { decode } from "../../src/protocol/codec.ts";
 import { Failure } from "../../src/protocol/errors.ts";
 import type { Assignment } from "../../src/protocol/instance-spec.ts";
 import type { NodeAssignments } from "../../src/protocol/node-commands.ts";
-import { operationPermissions } from "../../src/protocol/permissions.ts";
+import { permissionFor, type PermissionSet, permissionSet } from "../../src/protocol/permissions.ts";
 import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
 
 /** A grant that covers a call, and whose it is. */
@@ -46,6 +47,7 @@ export function createGrants(world: {
   const asked = new Map<string, Known & { until: number }>();
   const questions = new Map<string, Promise<Known>>();
   const overtaken = new Set<string>();
+  const read = new WeakMap<Assignment, PermissionSet>();
 
   // What a fact says of an instance is newer than what its node once answered, or may just be answering.
   const forget = watch.onFact((fact) => {
@@ -72,9 +74,15 @@ export function createGrants(world: {
     const assignment = known.grants.find((grant) => grant.capabilityId === call.capabilityId);
     if (assignment === undefined || assignment.providerType !== providerType) return undefined;
     if ((assignment.provider ?? assignment.providerType) !== provider) return undefined;
-    const permission = operationPermissions.get(providerType)?.get(operation);
-    if (permission === undefined || !assignment.permissions.includes(permission)) return undefined;
+    if (permissionsOf(assignment).missing(operation, () => decode(call.payload).value) !== undefined)
+      return undefined;
     return { name: known.name ?? call.instanceId, assignment };
+  }
+
+  function permissionsOf(assignment: Assignment): PermissionSet {
+    const known = read.get(assignment) ?? permissionSet(providerType, assignment.permissions);
+    read.set(assignment, known);
+    return known;
   }
 
   function askNode(callingNode: string, instanceId: string): Promise<Known> {
@@ -125,7 +133,7 @@ export function createGrants(world: {
         if (error instanceof Failure && error.code === "RESOURCE_EXHAUSTED") throw error;
         why = `node ${callingNode} does not vouch for instance ${call.instanceId}`;
       }
-      const permission = operationPermissions.get(providerType)?.get(operation);
+      const permission = permissionFor(providerType, operation);
       throw new Failure(
         "PERMISSION_DENIED",
         `${call.capabilityId}.${operation} on provider ${provider}: ${why}`,

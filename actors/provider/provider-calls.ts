@@ -1,5 +1,6 @@
 import type { Bus, BusMessage } from "../../src/bus/bus.ts";
 import { respondFailure } from "../../src/bus/guest-answers.ts";
+import { createStreams } from "../../src/bus/streams.ts";
 import type { Capability } from "../../src/capabilities/capability.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { Log } from "../../src/log.ts";
@@ -8,7 +9,7 @@ import type { CapabilityCall } from "../../src/protocol/calls.ts";
 import { decode } from "../../src/protocol/codec.ts";
 import { Failure } from "../../src/protocol/errors.ts";
 import { isId } from "../../src/protocol/ids.ts";
-import { operationPermissions } from "../../src/protocol/permissions.ts";
+import { operationsOf, permissionFor } from "../../src/protocol/permissions.ts";
 import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
 import { createGrants, type Grant } from "./grants.ts";
 import type { OpenProvider } from "./provider-machine.ts";
@@ -16,6 +17,8 @@ import type { OpenProvider } from "./provider-machine.ts";
 /** What a provider's bus side needs. */
 export interface ProviderCallsOptions {
   lattice: string;
+  /** The node or process that hosts it. */
+  nodeId: string;
   /** Its name on the lattice, and the queue group of all that serve it. */
   provider: string;
   capability: Capability;
@@ -32,8 +35,9 @@ export interface ProviderCallsOptions {
  * the subject names and has a grant for this provider that covers the operation, then asks the capability.
  */
 export function openProviderCalls(options: ProviderCallsOptions): OpenProvider {
-  const { lattice, provider, capability, bus, clock, log, watch, onBroken } = options;
+  const { lattice, nodeId, provider, capability, bus, clock, log, watch, onBroken } = options;
   const { providerType } = capability;
+  const streams = createStreams({ lattice, holder: nodeId, bus, clock });
   const grants = createGrants({ lattice, provider, providerType, bus, clock, watch });
   const filter = filterFor("cap", { lattice, provider });
   const inProgress = new Set<Promise<void>>();
@@ -48,7 +52,7 @@ export function openProviderCalls(options: ProviderCallsOptions): OpenProvider {
     try {
       const { callingNode = "", operation = "" } = parametersOf("cap", message.subject);
       const call = readCall(message.data);
-      if (operationPermissions.get(providerType)?.has(operation) !== true)
+      if (permissionFor(providerType, operation) === undefined)
         throw unknownOperation(providerType, operation);
       const grant =
         grants.find(callingNode, operation, call) ?? (await grants.findOrAsk(callingNode, operation, call));
@@ -65,7 +69,8 @@ export function openProviderCalls(options: ProviderCallsOptions): OpenProvider {
     { name, assignment }: Grant,
     operation: string,
   ): Promise<Uint8Array> {
-    const scope = { lattice, instanceId: call.instanceId, name, config: assignment.config };
+    const { config, permissions } = assignment;
+    const scope = { lattice, instanceId: call.instanceId, name, config, permissions, streams };
     return capability.call(scope, operation, call.payload);
   }
 
@@ -81,6 +86,7 @@ export function openProviderCalls(options: ProviderCallsOptions): OpenProvider {
     forgetStatus();
     await subscription.drain();
     await Promise.all(inProgress);
+    streams.close("the provider stopped");
     grants.end();
   }
 
@@ -120,7 +126,7 @@ function readCall(data: Uint8Array): CapabilityCall {
 }
 
 function unknownOperation(providerType: string, operation: string): Failure {
-  const known = [...(operationPermissions.get(providerType)?.keys() ?? [])].join(", ");
+  const known = (operationsOf(providerType) ?? []).join(", ");
   return new Failure("INVALID_REQUEST", `${providerType} has no operation ${operation}`, {
     fix: `There are: ${known}.`,
   });

@@ -24,6 +24,7 @@ interface StartFlags {
   timeout?: number;
   require?: Record<string, string>;
   onNodeLoss: "stay" | "relocate";
+  reuse: boolean;
   wait: "running" | "accepted";
 }
 
@@ -46,6 +47,7 @@ export function addStart(program: Command, surroundings: Surroundings): void {
     .option("--timeout <duration>", "per call, such as 5s", msOf)
     .option("--require <label=value>", "only on nodes with that label; repeatable", keyValue)
     .option("--on-node-loss <what>", "stay or relocate", "stay")
+    .option("--no-reuse", "a fresh guest for every call")
     .option("--wait <until>", "running or accepted", "running")
     .action((module: string, flags: StartFlags, command: Command) =>
       withClient(surroundings, command, async (client, session) => {
@@ -65,6 +67,7 @@ export function addStart(program: Command, surroundings: Surroundings): void {
           config: flags.config ?? {},
           requires: flags.require ?? {},
           onNodeLoss: flags.onNodeLoss,
+          reuse: flags.reuse,
           wait: flags.wait,
         });
         session.show({ ok: true, instances }, () =>

@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from "commander";
 import type { z } from "zod";
 import type { Assignment } from "../../src/protocol/instance-spec.ts";
+import { providerTypeOf } from "../../src/protocol/permissions.ts";
 
 /** An assignment as it is sent. */
 export type Grant = z.input<typeof Assignment>;
@@ -12,7 +13,7 @@ export function grantOf(text: string): Grant {
   const [, capabilityId, listed, query = ""] = /^([^=]+)=([^?]+)(?:\?(.*))?$/.exec(text) ?? [];
   if (capabilityId === undefined || listed === undefined) throw new InvalidArgumentError(form);
   const permissions = listed.split(",");
-  const types = new Set(permissions.map((permission) => permission.split(":", 1)[0] ?? ""));
+  const types = new Set(permissions.map(providerTypeOf));
   const [providerType] = types;
   if (providerType === undefined || providerType === "" || types.size > 1) {
     throw new InvalidArgumentError(`${form}; all permissions of one grant are of one provider type`);

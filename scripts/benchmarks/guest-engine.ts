@@ -52,6 +52,7 @@ export async function startGuests(
         moduleFile,
         limits,
         config: {},
+        reuse: true,
         capabilities,
       }),
     ),

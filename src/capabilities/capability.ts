@@ -1,3 +1,5 @@
+import type { ByteStreams } from "../byte-source.ts";
+
 /** On whose behalf an operation is done: what a provider gives is scoped to it. */
 export interface CapabilityScope {
   /** A legal id, as are the next two. */
@@ -7,11 +9,23 @@ export interface CapabilityScope {
   readonly name: string;
   /** The assignment's own configuration, set by the operator and never by the guest; for kv `bucket`. */
   readonly config: Readonly<Record<string, string>>;
+  /** What the assignment permits, for those parts of an operation that its payload does not show: a redirect. */
+  readonly permissions: readonly string[];
+  /** Bodies that do not fit the payload or the answer. */
+  readonly streams: ByteStreams;
+}
+
+/** A grant to a provider, for as long as its instance lives and the grant stands. */
+export interface GrantHolder extends Omit<CapabilityScope, "streams"> {
+  readonly nodeId: string;
+  readonly incarnation: number;
+  /** How the instance calls the grant. */
+  readonly capabilityId: string;
 }
 
 /**
  * One implementation of a capability: memory, or something that lasts. It knows nothing of the bus or of
- * permissions; its caller has checked them.
+ * permissions; its caller has checked them. `docs/providers.md` tells how to write one.
  */
 export interface Capability {
   readonly providerType: string;
@@ -24,6 +38,13 @@ export interface Capability {
    * not of its form, RESOURCE_EXHAUSTED for a limit, PROVIDER_UNAVAILABLE once it is closed or its backend is gone.
    */
   call(scope: CapabilityScope, operation: string, payload: Uint8Array): Promise<Uint8Array>;
+  /** Rejects with a `Failure` that says why it is not well: its backend is out of reach. Asked every few seconds. */
+  check?(): Promise<void>;
+  /**
+   * Tells of every grant to it, now and whenever they change: what one has set up for a grant that is not in the list
+   * any more must end. Called in order; must not throw.
+   */
+  granted?(holders: readonly GrantHolder[]): void;
   /** Ends it; calls in progress settle first, later ones are refused. A second close does nothing. */
   close(): Promise<void>;
 }

@@ -10,6 +10,8 @@ export const headers = {
   traceparent: "traceparent",
   /** On a call: how many milliseconds the caller waits. */
   timeoutMs: "Wasmatrix-Timeout-Ms",
+  /** On a piece of a stream: the stream ends here. */
+  streamEnd: "Wasmatrix-Stream-End",
 } as const;
 
 /**

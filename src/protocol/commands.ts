@@ -45,6 +45,7 @@ export const InstanceStart = z
     config: StringMap.default({}),
     requires: StringMap.default({}),
     onNodeLoss: z.enum(["stay", "relocate"]).default("stay"),
+    reuse: z.boolean().default(true),
     wait: z.enum(["running", "accepted"]).default("running"),
     ...commandId,
   })

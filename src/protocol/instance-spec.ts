@@ -91,6 +91,8 @@ export const InstanceTemplate = z.strictObject({
   config: StringMap.default({}),
   requires: StringMap.default({}),
   onNodeLoss: z.enum(["stay", "relocate"]).default("stay"),
+  /** Whether its guest is kept between calls; a fresh one for each costs the time of an instantiation. */
+  reuse: z.boolean().default(true),
   commandId: Id,
   /** ISO 8601. */
   createdAt: z.iso.datetime(),

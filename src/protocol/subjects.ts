@@ -237,6 +237,15 @@ export const subjects = {
     reply: null,
     says: "A guest's capability call, on its way from a cell to the provider; MessagePack around the guest's bytes.",
   }),
+  stream: row({
+    pattern: "wasmatrix.stream.v1.{lattice}.{holder}.{stream}.{verb}",
+    kind: "request",
+    publishers: ["node", "provider"],
+    listeners: ["node", "provider"],
+    payload: null,
+    reply: null,
+    says: "Reads the next piece of a body that its holder serves (`read`, the payload is how many bytes at most, in decimal), or gives it up (`cancel`).",
+  }),
   log: row({
     pattern: "wasmatrix.log.v1.{lattice}.{node}.{instance}",
     kind: "broadcast",
@@ -254,7 +263,17 @@ export type SubjectName = keyof typeof subjects;
 /** The parameters of all patterns; each row has those that its own pattern names. */
 export type SubjectParameters = Partial<
   Record<
-    "lattice" | "node" | "noun" | "verb" | "target" | "operation" | "provider" | "callingNode" | "instance",
+    | "lattice"
+    | "node"
+    | "noun"
+    | "verb"
+    | "target"
+    | "operation"
+    | "provider"
+    | "callingNode"
+    | "instance"
+    | "holder"
+    | "stream",
     string
   >
 >;

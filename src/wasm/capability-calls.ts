@@ -4,6 +4,9 @@ import { subjectFor } from "../protocol/addresses.ts";
 import { type CapabilityCall } from "../protocol/calls.ts";
 import { encode } from "../protocol/codec.ts";
 import { Failure } from "../protocol/errors.ts";
+import type { GuestLog } from "./guest-log.ts";
+
+const nothing = new Uint8Array(0);
 
 /** A guest's own start configuration, asked for through waPC: no provider and no permission is involved. */
 export const configType = "config";
@@ -21,6 +24,51 @@ export function readConfig(
     });
   }
   return new TextEncoder().encode(config[key]);
+}
+
+/** A line for the guest's own log, written through waPC: the operation is its level. */
+export const logType = "logging";
+
+/** Writes one line; the payload is its text. */
+export function writeLog(log: GuestLog, operation: string, payload: Uint8Array): Uint8Array {
+  log("console", `${operation.slice(0, 16)}: ${Buffer.from(payload).toString("utf8")}`);
+  return nothing;
+}
+
+/** waPC's provider type for a call of another guest; the binding is the name of that guest. */
+export const guestType = "actor";
+
+/** Which guest is called, and for how long its answer is awaited. */
+interface GuestRoute {
+  readonly lattice: string;
+  readonly target: string;
+  readonly operation: string;
+  readonly timeoutMs: number;
+  readonly headers: Record<string, string> | undefined;
+}
+
+/**
+ * Calls another guest over the bus, wherever it is, and resolves with its answer's bytes. Rejects with the failure
+ * that came back, INSTANCE_UNAVAILABLE at once when nobody of that name listens, or TIMEOUT.
+ */
+export async function callGuest(bus: Bus, route: GuestRoute, payload: Uint8Array): Promise<Uint8Array> {
+  const { lattice, target, operation, timeoutMs, headers } = route;
+  try {
+    const options = headers === undefined ? { timeoutMs } : { timeoutMs, headers };
+    const answer = await bus.request(subjectFor("call", { lattice, target, operation }), payload, options);
+    const failure = failureInAnswer(answer);
+    if (failure !== undefined) throw failure;
+    return answer.data;
+  } catch (error) {
+    if (error instanceof Failure && error.details?.["noResponders"] === true) {
+      throw new Failure("INSTANCE_UNAVAILABLE", `no guest ${target} answers`, {
+        fix: "Start one of that name, or see why it does not run: wasmatrix ps --all",
+        details: { safeToRepeat: true },
+        cause: error,
+      });
+    }
+    throw error;
+  }
 }
 
 /** Where a capability call goes and for whom it is. */

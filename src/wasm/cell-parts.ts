@@ -1,3 +1,4 @@
+import type { ByteStreams } from "../byte-source.ts";
 import type { Bus } from "../bus/bus.ts";
 import type { Clock } from "../clock.ts";
 import type { Assignment, Crash } from "../protocol/instance-spec.ts";
@@ -11,6 +12,7 @@ export interface CellParts {
   readonly nodeId: string;
   readonly bus: Bus;
   readonly clock: Clock;
+  readonly streams: ByteStreams;
   readonly marks: Marks;
   readonly runQueue: RunQueue;
   /** Calls in progress that wait for something; bounded for the whole cell. */

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { Bus } from "../bus/bus.ts";
 import { connectNats } from "../bus/nats-bus.ts";
+import { createStreams } from "../bus/streams.ts";
 import { systemClock } from "../clock.ts";
 import { engineLimits } from "../limits.ts";
 import { errorBody } from "../protocol/errors.ts";
@@ -24,6 +25,7 @@ const residents = new Map<string, Resident>();
 const modules = new Map<string, SharedModule>();
 const marks = createMarks(settings.marks);
 const suspended = new Set<Resident>();
+const streams = createStreams({ lattice: settings.lattice, holder: settings.nodeId, bus, clock });
 
 const parts: CellParts = {
   lattice: settings.lattice,
@@ -31,6 +33,7 @@ const parts: CellParts = {
   bus,
   clock,
   marks,
+  streams,
   runQueue: createRunQueue(marks),
   suspended,
   suspendedCallsMax: settings.suspendedCallsMax,
@@ -90,6 +93,7 @@ async function stop(instanceId: string): Promise<void> {
 
 async function close(): Promise<void> {
   await Promise.all([...residents.keys()].map(stop));
+  streams.close("its node ended");
   await bus.close();
 }
 

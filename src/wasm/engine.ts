@@ -13,6 +13,8 @@ export interface GuestSpec {
   readonly limits: InstanceLimits;
   readonly config: Readonly<Record<string, string>>;
   readonly capabilities: readonly Assignment[];
+  /** Whether the guest is kept from call to call. */
+  readonly reuse: boolean;
 }
 
 /** A module that can be run here. */

@@ -1,7 +1,15 @@
 import type { BusMessage } from "../bus/bus.ts";
 import { headers } from "../protocol/calls.ts";
 import { Failure } from "../protocol/errors.ts";
-import { callProvider, type CapabilityRoute, configType, readConfig } from "./capability-calls.ts";
+import {
+  callGuest,
+  callProvider,
+  configType,
+  guestType,
+  logType,
+  readConfig,
+  writeLog,
+} from "./capability-calls.ts";
 import type { CellParts } from "./cell-parts.ts";
 import type { GuestSpec } from "./engine.ts";
 import type { Grants } from "./grants.ts";
@@ -14,6 +22,8 @@ export interface CallInProgress {
   readonly operation: string;
   /** When its time is up, ms since 1970. */
   readonly untilMs: number;
+  /** Whether its caller has the answer already, while the guest goes on. */
+  isAnswered: boolean;
 }
 
 /** Whose host it is; the functions are asked anew each time, for grants and calls change while a guest lives. */
@@ -34,8 +44,9 @@ class Abandoned extends Error {
 
 /** The way out of one life of a guest: what it asks after its end is refused by throwing. */
 export function createGuestHost(parts: CellParts, hosted: HostedGuest): GuestHost {
-  const { bus, clock, runQueue } = parts;
-  const { slot, spec, log, isCurrent } = hosted;
+  const { bus, clock, runQueue, streams } = parts;
+  const { slot, spec, log, grants, inProgress, isCurrent } = hosted;
+  const { instanceId, incarnation, config } = spec;
 
   /** Every way by which a guest is suspended and goes on. */
   const suspend = async <Result>(work: () => Promise<Result>): Promise<Result> => {
@@ -47,37 +58,79 @@ export function createGuestHost(parts: CellParts, hosted: HostedGuest): GuestHos
     return outcome.value;
   };
 
-  return {
-    instanceId: spec.instanceId,
-    config: spec.config,
+  const beginCapability: GuestHost["beginCapability"] = async (id, providerType, operation, payload) => {
+    switch (providerType) {
+      case configType:
+        return readConfig(config, operation, payload);
+      case logType:
+        return writeLog(log, operation, payload);
+      case guestType:
+        return host.beginGuestCall(id, operation, payload);
+    }
+    const provider = permitted(parts, hosted, { capabilityId: id, providerType, operation }, (granted) =>
+      granted.check(id, providerType, operation, payload),
+    );
+    const route = { lattice: parts.lattice, nodeId: parts.nodeId, provider, operation, ...limitsOf() };
+    return callProvider(bus, route, { instanceId, incarnation, capabilityId: id, payload });
+  };
+
+  const limitsOf = () => {
+    const call = inProgress();
+    const timeoutMs = call === undefined ? spec.limits.timeoutMs : call.untilMs - clock.now();
+    return { timeoutMs, headers: passedOn(call?.message) };
+  };
+
+  const host: GuestHost = {
+    instanceId,
+    name: spec.name ?? instanceId,
+    config,
+    streams,
     now: () => clock.now(),
     log,
     sleep: (ms) => suspend(() => new Promise((resolve) => void clock.setTimeout(resolve, ms))),
-    callCapability: (capabilityId, providerType, operation, payload) =>
-      suspend(async () => {
-        if (providerType === configType) return readConfig(spec.config, operation, payload);
-        const { instanceId, incarnation } = spec;
-        const route = checkedRoute(parts, hosted, capabilityId, providerType, operation);
-        return callProvider(bus, route, { instanceId, incarnation, capabilityId, payload });
-      }),
+    after(ms, callback) {
+      const timer = clock.setTimeout(callback, ms);
+      return () => clock.clearTimeout(timer);
+    },
+    suspend,
+    beginCapability,
+    callCapability: (...call) => suspend(() => beginCapability(...call)),
+    capabilityFor: (providerType, wanted) =>
+      permitted(
+        parts,
+        hosted,
+        { capabilityId: wanted ?? providerType, providerType, operation: "" },
+        (granted) => granted.find(providerType, wanted),
+      ),
+    linkedTarget: (interfaceName) => grants().linkedTarget(interfaceName),
+    async beginGuestCall(target, operation, payload) {
+      permitted(parts, hosted, { capabilityId: target, providerType: "call", operation }, (granted) =>
+        granted.checkCall(target, operation),
+      );
+      return callGuest(bus, { lattice: parts.lattice, target, operation, ...limitsOf() }, payload);
+    },
+    answer(bytes) {
+      const call = inProgress();
+      if (call === undefined || call.isAnswered || !isCurrent()) return;
+      call.message.respond(bytes);
+      call.isAnswered = true;
+    },
   };
+  return host;
 }
 
-/** Where the call goes, once it is permitted; a denial is reported before it is thrown. */
-function checkedRoute(
-  { lattice, nodeId, clock, denied }: CellParts,
-  { spec, grants, inProgress }: HostedGuest,
-  capabilityId: string,
-  providerType: string,
-  operation: string,
-): CapabilityRoute {
+/** Asks the grants of now; a denial is reported before it is thrown. */
+function permitted<Answer>(
+  { denied }: CellParts,
+  { spec, grants }: HostedGuest,
+  asked: { capabilityId: string; providerType: string; operation: string },
+  ask: (grants: Grants) => Answer,
+): Answer {
   try {
-    const provider = grants().check(capabilityId, providerType, operation);
-    const call = inProgress();
-    const timeoutMs = call === undefined ? spec.limits.timeoutMs : call.untilMs - clock.now();
-    return { lattice, nodeId, provider, operation, timeoutMs, headers: passedOn(call?.message) };
+    return ask(grants());
   } catch (error) {
     if (error instanceof Failure && error.code === "PERMISSION_DENIED") {
+      const { capabilityId, providerType, operation } = asked;
       denied({
         type: "capability.denied",
         instanceId: spec.instanceId,

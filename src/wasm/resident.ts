@@ -80,10 +80,13 @@ export function createResident(
         }),
       );
     }
-    if (shared.maySuspend) inProgress = { message, operation, untilMs: clock.now() + limits.timeoutMs };
+    if (shared.maySuspend) {
+      inProgress = { message, operation, untilMs: clock.now() + limits.timeoutMs, isAnswered: false };
+    }
     let result: Uint8Array | Promise<Uint8Array>;
     const before = marks.enter(slot);
     try {
+      if (!spec.reuse) discard();
       guest ??= bringToLife();
       if (guest.fuel !== undefined) guest.fuel.value = limits.fuel;
       result = guest.call(operation, message.data);
@@ -184,9 +187,16 @@ export function createResident(
     parts.crashed(instanceId, crash);
   };
 
+  /** What the guest has under way ends with it. */
+  const discard = () => {
+    const former = guest;
+    guest = undefined;
+    former?.dispose?.();
+  };
+
   const leave = () => {
     gone = true;
-    guest = undefined;
+    discard();
     rest();
     for (const subscription of subscriptions) subscription.unsubscribe();
     for (const waiting of mailbox.splice(0)) {
@@ -223,7 +233,7 @@ export function createResident(
         });
       }
       gone = true;
-      guest = undefined;
+      discard();
     },
     checkDeadline(nowMs) {
       if (inProgress === undefined || nowMs < inProgress.untilMs) return;

@@ -1,3 +1,5 @@
+import { capabilityScope } from "./capability-scope.ts";
+import { guestHost } from "./guest-host.ts";
 import { readFile } from "node:fs/promises";
 import { createMemoryKv } from "../../src/capabilities/kv/memory.ts";
 import { guestLimits } from "../../src/limits.ts";
@@ -64,13 +66,11 @@ const nothing = new Uint8Array(0);
 function exampleHost(world: ExampleWorld, lines: string[]): GuestHost {
   const { config = {}, mayUse = () => true } = world;
   const kv = createMemoryKv();
-  const scope = { lattice: "test", instanceId: "i1", name: "example", config: {} };
+  const scope = capabilityScope({ instanceId: "i1", name: "example" });
   const provider = world.provider ?? ((operation, payload) => kv.call(scope, operation, payload));
-  return {
+  return guestHost({
     instanceId: "i1",
     config,
-    now: () => 0,
-    sleep: () => Promise.resolve(),
     log: (stream, text) => lines.push(`${stream}: ${text}`),
     async callCapability(capabilityId, providerType, operation, payload) {
       if (capabilityId === "config") return configured(config, Buffer.from(payload).toString());
@@ -79,7 +79,7 @@ function exampleHost(world: ExampleWorld, lines: string[]): GuestHost {
       }
       return provider(operation, payload);
     },
-  };
+  });
 }
 
 function configured(config: Record<string, string>, key: string): Uint8Array {

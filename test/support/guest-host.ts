@@ -5,8 +5,20 @@ export function guestHost(parts: Partial<GuestHost> = {}): GuestHost & { readonl
   const lines: string[] = [];
   return {
     instanceId: "i-1",
+    name: "guest",
     config: {},
+    streams: {
+      serve: () => "host.stream",
+      open: () => ({ read: () => Promise.resolve(undefined), cancel: () => undefined }),
+    },
     callCapability: () => Promise.reject(new Error("this test grants no capability")),
+    beginCapability: () => Promise.reject(new Error("this test grants no capability")),
+    beginGuestCall: () => Promise.reject(new Error("this test grants no call")),
+    capabilityFor: (providerType) => providerType,
+    linkedTarget: () => undefined,
+    suspend: (work) => work(),
+    answer: () => undefined,
+    after: () => () => undefined,
     now: () => 0,
     sleep: () => Promise.resolve(),
     log: (stream, text) => lines.push(`${stream}: ${text}`),

@@ -70,6 +70,7 @@ export async function startEngine(cells = 1): Promise<RunningEngine> {
         moduleFile,
         limits: InstanceLimits.parse(limits ?? {}),
         config: {},
+        reuse: true,
         capabilities: [],
         ...changes,
       };

@@ -68,7 +68,16 @@ async function remoteProvider() {
   const watch = createLatticeWatch({ lattice: "default", bus: slow, clock, log });
   watch.start();
   const capability = createMemoryKv();
-  const options = { lattice: "default", provider: "kv", capability, bus: slow, clock, log, watch };
+  const options = {
+    lattice: "default",
+    nodeId: "p1",
+    provider: "kv",
+    capability,
+    bus: slow,
+    clock,
+    log,
+    watch,
+  };
   const provider = openProviderCalls({ ...options, onBroken: () => {} });
   await node.putModule();
   await node.start(["a"]);
@@ -180,7 +189,7 @@ test("R16: a provider that fails is started again by its supervisor, says so, an
   const said: string[] = [];
   const state = (kind: string) => void said.push(kind);
   const hosted = { provider: "kv", capability, backend: "memory" };
-  const spec = providerSpec({ ...hosted, lattice: "default", bus, clock, log, watch, state });
+  const spec = providerSpec({ ...hosted, lattice: "default", nodeId: "n1", bus, clock, log, watch, state });
   const actor = createActor(supervisorMachine, {
     clock,
     input: { children: [spec], now: () => clock.now(), chance: seededChance(1) },
