@@ -264,6 +264,8 @@ export const busLimits = {
   headersMax: 32,
   headerNameBytesMax: 128,
   headerValueBytesMax: 4_096,
+  /** What is gathered for one write; more is written at once, as the client does by itself. */
+  writeBytesMax: 32_768,
   /** Unsent bytes in a socket; a server that froze would otherwise fill the memory of its publishers. */
   unsentBytesMax: 64 * 1024 * 1024,
   /** With the client's default of two minutes a partition was not noticed in 25 s; 1 s × 2 notices in 3.1 s. */
@@ -323,8 +325,8 @@ export const engineLimits = {
   instancesPerCellMax: 2_500,
   /** Node 26 aborts the process at 40,000 suspended guests; a quarter of that and less. */
   suspendedCallsMax: 8_000,
-  /** KiB per suspended stack: V8 keeps about 4 MB of them for reuse, so 32 stay quick; 2,045 frames deep. */
-  suspendedStackKiB: 128,
+  /** KiB that a suspended stack begins with: V8 keeps about 4 MB of them for reuse, so 128 stay quick. */
+  suspendedStackKiB: 32,
   /** Young generation of the engine's main thread, a third of it: V8's 16 MB would be garbage of 5,000 starts. */
   steeringSemiSpaceMb: 2,
   /** Young generation of a cell, V8's own size: a smaller one is collected more often on the path of calls. */
@@ -427,6 +429,10 @@ export const componentLimits = {
   streamPieceBytes: 64 * 1024,
   /** The interface's own limit for one call (wasi:io/streams, blocking-write-zeroes-and-flush). */
   blockingZeroesMax: 4_096,
+  /** The interface has no error for too many: 16 times what the Web grants, and 1 ms. */
+  randomBytesMax: 1024 * 1024,
+  /** Places in lists of keys that are kept, so that the next page need not count keys from the beginning. */
+  listPlacesMax: 16,
 } as const;
 
 /** Key-value in NATS JetStream. */
@@ -435,6 +441,8 @@ export const natsKvLimits = {
   requestTimeoutMs: 2_000,
   /** Tries of an operation whose key others change meanwhile. Each try that fails is somebody else's that did not. */
   triesMax: 64,
+  /** While another process makes the same bucket: 2 ms are usual, a busy disk takes 50. */
+  createRetryMs: 20,
   /** Requests of one batch that are on their way at once; values of 512 KiB are 8 MiB then. */
   batchWidth: 16,
   /** Keys that a listing has not looked at yet; the server sends no more until they are. */
@@ -459,4 +467,57 @@ export const redisKvLimits = {
   commandTimeoutMs: 2_000,
   /** Commands on their way; a slow server must not fill the memory of its provider. */
   commandsMax: 4_096,
+} as const;
+
+/** wasi:http for components. */
+export const componentHttpLimits = {
+  /** Node's server takes 16 KiB of headers, nginx 32 KiB; with the overhead below 1,000 usual ones pass. */
+  fieldsBytesMax: 64 * 1024,
+  /** What a field counts beside its name and value, as in HTTP/2 (RFC 9113, 6.5.2). */
+  fieldOverheadBytes: 32,
+  fieldNameBytesMax: 256,
+  /** Path with query; RFC 9110 (4.1) asks for at least 8,000 octets of a URI. */
+  pathBytesMax: 8_192,
+  /** A domain name has at most 253 characters, a port 6 with its colon. */
+  authorityBytesMax: 260,
+  methodBytesMax: 32,
+  /** The reference of a stream: the longest id of its holder, a dot, and 20 characters. */
+  refCharactersMax: 128,
+  /** What a body holds that its guest writes faster than it is read: as much as would have travelled inline. */
+  pipeBytes: 64 * 1024,
+  /** Writes that a pipe keeps apart before it joins them. */
+  pipePiecesMax: 64,
+  /** A body that its guest has not finished by then begins to travel: most are, and spare their reader a round trip. */
+  inlineWaitMs: 20,
+  /** The longest call that a guest may have: it could not wait longer. */
+  firstByteTimeoutMsMax: 300_000,
+  /** Bodies of one guest that are read elsewhere at once, slow readers of earlier answers among them: 16 MiB. */
+  bodiesServedMax: 256,
+} as const;
+
+/** What is read from a component before it is translated, and what translating it may take. */
+export const componentAdmissionLimits = {
+  /** The largest seen, StarlingMonkey, has 12 MB and takes 2 s to translate. */
+  componentBytesMax: 64 * 1024 * 1024,
+  /** Entries of all lists of the component; each is an object in memory. Large ones have some 2,000. */
+  entriesMax: 50_000,
+  /** Of all type sections; the whole of WASI 0.2 takes 20 KB. */
+  typeBytesMax: 1024 * 1024,
+  /** A composition of compositions nests 3; readers of components recurse. */
+  depthMax: 16,
+  componentsMax: 256,
+  /** JavaScript guests have 8; each is compiled and instantiated on its own. */
+  coreModulesMax: 64,
+  /** Instances of core modules that make up one instance of the component; each has fuel of its own. */
+  coreInstancesMax: 64,
+  /** Of all parts together, each of up to `tableElementsMax` entries. */
+  tablesMax: 16,
+  /** Imported interfaces that a refusal names. */
+  refusedImportsListedMax: 8,
+  /** Translating 12 MB takes 2.2 s, four times that on a busy machine; below `admissionMs`, so that it is told apart. */
+  translationMs: 12_000,
+  /** Heap of the thread that translates: the generated code of a large component, 2 MB, and its copies. */
+  translationHeapMb: 512,
+  /** Generated code; that of a component with all of WASI 0.2 has 0.5 MB. */
+  sourceCharactersMax: 32 * 1024 * 1024,
 } as const;

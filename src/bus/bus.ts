@@ -9,7 +9,7 @@ export interface Bus {
   readonly connected: boolean;
   /**
    * Hands one message to the socket; its return does not mean that anybody received it. The bytes are read
-   * until the end of the present microtask: a buffer that is used again (guest memory!) must be copied first.
+   * once the present task and its microtasks are over: a buffer that is used again (guest memory!) must be copied first.
    *
    * Throws a `Failure`: COMMUNICATION_FAILURE while disconnected or closed (the client would drop the message
    * without a word), PAYLOAD_TOO_LARGE, RESOURCE_EXHAUSTED when the server takes bytes more slowly than they

@@ -26,7 +26,9 @@ export interface NatsClient extends NatsConnection {
   readonly protocol: {
     readonly connected: boolean;
     readonly transport: { readonly socket?: Socket; discard(): void };
+    readonly outbound: { size(): number };
     publish(subject: string, payload: Payload, options: PublishOptions): void;
+    flushPending(): void;
   };
 }
 

@@ -21,6 +21,7 @@ export interface Outbound {
 /** Checks what the client does not, and says so where the client would lose a message without a word. */
 export function createOutbound(client: NatsClient): Outbound {
   const { protocol } = client;
+  oneWritePerTask(protocol);
   let maxPayloadBytes = client.info?.max_payload ?? 0;
 
   function transmit(subject: string, data: Uint8Array, replyTo: string, headers: Headers): void {
@@ -49,6 +50,24 @@ export function createOutbound(client: NatsClient): Outbound {
     answer(replyTo, data, headers) {
       if (protocol.connected) transmit(replyTo, data, "", headers);
     },
+  };
+}
+
+/**
+ * The client writes once per microtask, and each suspended guest goes on in one of its own: 64 answers were 64 writes,
+ * 27 % of what a capability call cost its cell (measured). They wait for the last microtask of the task instead.
+ */
+function oneWritePerTask(protocol: NatsClient["protocol"]): void {
+  const flush = protocol.flushPending.bind(protocol);
+  let isDue = false;
+  protocol.flushPending = () => {
+    if (isDue && protocol.outbound.size() < busLimits.writeBytesMax) return;
+    if (protocol.outbound.size() >= busLimits.writeBytesMax) return flush();
+    isDue = true;
+    process.nextTick(() => {
+      isDue = false;
+      flush();
+    });
   };
 }
 

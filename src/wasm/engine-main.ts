@@ -9,7 +9,9 @@ import { createModuleShelf, type ModuleShelf } from "./module-shelf.ts";
 
 // The entry point of the engine process: steers cells, and carries no call.
 
-// Before the first guest is suspended; V8 takes it for the stacks that it makes from then on.
+// Before the first guest is suspended: its stack begins small, so that V8's pool of them holds one for each of some
+// hundred, and grows as the guest recurses (docs/decisions/0003-growing-stacks.md).
+setFlagsFromString("--experimental-wasm-growable-stacks");
 setFlagsFromString(`--wasm-stack-switching-stack-size=${engineLimits.suspendedStackKiB}`);
 
 const clock = systemClock;
