@@ -28,13 +28,17 @@ need_packages() {
   touch "$stamp"
 }
 
-need_nats_server() {
-  command -v nats-server >/dev/null && return
-  step "installing nats-server"
-  command -v apt-get >/dev/null || fail "nats-server is missing: see https://nats.io/download"
-  export DEBIAN_FRONTEND=noninteractive
-  as_root apt-get install -y --no-install-recommends nats-server >/dev/null 2>&1 && return
+# A command, and the Debian package that brings it; a service that the package would start is not started.
+need_command() {
+  local command=$1 package=$2
+  command -v "$command" >/dev/null && return
+  step "installing $package"
+  command -v apt-get >/dev/null || fail "$command is missing: install it and put it on the PATH"
+  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+  as_root apt-get install -y --no-install-recommends "$package" >/dev/null 2>&1 && return
   # A fresh machine has no package lists yet.
   as_root apt-get update -qq
-  as_root apt-get install -y --no-install-recommends nats-server >/dev/null
+  as_root apt-get install -y --no-install-recommends "$package" >/dev/null
 }
+
+need_nats_server() { need_command nats-server nats-server; }

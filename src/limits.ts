@@ -121,6 +121,8 @@ export const messageLimits = {
   startCountMax: 1_000,
   /** Entries of one page of a list, for the same reason. */
   listPageMax: 1_000,
+  /** `module:` and the path of a file. */
+  providerKindCharactersMax: 256,
 } as const;
 
 /** What a message may hold, whichever form it comes in. */
@@ -433,6 +435,8 @@ export const componentLimits = {
   randomBytesMax: 1024 * 1024,
   /** Places in lists of keys that are kept, so that the next page need not count keys from the beginning. */
   listPlacesMax: 16,
+  /** A blob that a guest takes in one piece: it stands in the host's memory as a whole. */
+  wholeBlobBytesMax: 16 * 1024 * 1024,
 } as const;
 
 /** Key-value in NATS JetStream. */
@@ -441,14 +445,25 @@ export const natsKvLimits = {
   requestTimeoutMs: 2_000,
   /** Tries of an operation whose key others change meanwhile. Each try that fails is somebody else's that did not. */
   triesMax: 64,
+  /**
+   * Servers before it let two conditional writes through that name one revision where a bucket has replicas: 50
+   * increments at once were 14 (measured on 2.9.10).
+   */
+  replicasServerVersionMin: "2.10.19",
   /** While another process makes the same bucket: 2 ms are usual, a busy disk takes 50. */
   createRetryMs: 20,
+  /** How often a filling bucket is asked for its size: each 4 MiB of 64. */
+  sharesPerBucket: 16,
+  /** What JetStream keeps beside key and value: 30 bytes, the bucket's name, 60 of headers of a conditional write. */
+  entryOverheadBytes: 192,
   /** Requests of one batch that are on their way at once; values of 512 KiB are 8 MiB then. */
   batchWidth: 16,
   /** Keys that a listing has not looked at yet; the server sends no more until they are. */
   listedAtOnce: 500,
   /** All keys are looked at for a page, some 200,000 a second (measured); JetStream does not keep them in order. */
   listTimeoutMs: 5_000,
+  /** How often a listing looks at what was written while it looked; only a key that is written every time is missed. */
+  listRoundsMax: 16,
   /** What remains of a listing whose process died is dropped by the server after this. */
   listIdleMs: 10_000,
   /** The client's least for one fetch; it only passes where keys vanish while they are listed. */
@@ -518,6 +533,226 @@ export const componentAdmissionLimits = {
   translationMs: 12_000,
   /** Heap of the thread that translates: the generated code of a large component, 2 MB, and its copies. */
   translationHeapMb: 512,
+  /** How much of a function's type is shown to people. */
+  shownSignatureCharactersMax: 1_000,
   /** Generated code; that of a component with all of WASI 0.2 has 0.5 MB. */
   sourceCharactersMax: 32 * 1024 * 1024,
+} as const;
+
+/** Messages for guests, and what guests ask of messaging. */
+export const messagingLimits = {
+  /** Each is a subscription at the server; a guest that needs more wants a wildcard. */
+  subscriptionsPerInstanceMax: 64,
+  /** Messages that wait in one subscription; as many as the mailbox of an instance takes. */
+  queuedMessagesMax: 256,
+  /** And their bytes: a queue of the largest messages would hold 256 MiB. */
+  queuedBytesMax: 4 * 1024 * 1024,
+  /** Of all subscriptions of one provider. */
+  queuedBytesTotalMax: 256 * 1024 * 1024,
+  /** What a waiting message costs beside its body: its subject, its reply subject and three objects. */
+  queuedEntryBytes: 512,
+  /** A guest by default waits 5 s for everything. */
+  requestTimeoutMsDefault: 2_000,
+  /** As long as the most patient guest may take. */
+  requestTimeoutMsMax: 300_000,
+  /** One message; a cell ends a call of its own accord after 5 s unless its start command said otherwise. */
+  deliveryTimeoutMs: 30_000,
+  /** A message is held this long while its instance is away: the longest pause of a default restart policy. */
+  unreachableMs: 30_000,
+  /** Between two tries to reach an instance; one costs the server's notice that nobody listens. */
+  retryDelayMs: 250,
+  /** What is lost is counted and told at most this often for a subscription: it is lost by the thousand. */
+  reportPeriodMs: 1_000,
+  /** The server's confirmation that it has a subscription, before its guest is told so. */
+  subscribeTimeoutMs: 2_000,
+  /** A guest may subscribe before the facts of its grant have come; if they never do, that ends. */
+  unconfirmedMs: 10_000,
+  /** Messages in progress when the provider stops; then they are given up. */
+  drainMs: 5_000,
+  /** After that long without a word JetStream takes a message for lost; told every third of it that work goes on. */
+  ackWaitMs: 30_000,
+  /** Times that a guest may fail on a message of a stream before it is given up. */
+  deliveriesMax: 5,
+  /** Before the second delivery; it doubles for each further one: 15 s for all five. */
+  nakDelayMs: 1_000,
+  /** How long a pull waits at the server; a subscription that ended is noticed by then at the latest. */
+  pullMs: 5_000,
+  /** Before a stream that could not be read is tried again: perhaps it does not exist yet. */
+  streamRetryMs: 2_000,
+} as const;
+
+/** HTTP requests to the outside. */
+export const httpClientLimits = {
+  /** RFC 9110 (4.1) asks for at least 8,000 octets. */
+  urlCharactersMax: 8_192,
+  /** Of a request, and of an answer; a component with 1,000 headers passes. */
+  headersMax: 1_024,
+  /** Names and values of a request: servers refuse more than 8 to 32 KiB anyway. */
+  headersBytesMax: 64 * 1024,
+  headerNameBytesMax: 256,
+  /** The head of an answer; servers with many cookies send some 10 KiB. */
+  answerHeadersBytesMax: 64 * 1024,
+  /** Honest chains have two or three; a browser gives up at 20. */
+  redirectsMax: 5,
+  /** A SYN is repeated after 1 and 3 s: one more try than that. */
+  connectTimeoutMs: 5_000,
+  timeoutMsDefault: 30_000,
+  /** No guest can wait longer; see guestLimits. */
+  timeoutMsMax: 300_000,
+  /** Between two pieces of an answer that somebody reads. */
+  bodyIdleMs: 30_000,
+  /** An answer that never ends, or drips a byte at a time, has a socket this long. */
+  streamMsMax: 3_600_000,
+  /** A body in either direction; an endless one must end somewhere. */
+  bodyBytesMax: 4 * 1024 * 1024 * 1024,
+  /** Its answer must pass the default payload limit of 1 MiB as base64 in JSON, with its headers. */
+  inlineBodyBytesMax: 512 * 1024,
+  /** A short body that is not complete by then travels as a stream: its reader may want its first event now. */
+  inlineWaitMs: 50,
+  /** Requests whose answers are not read to their end; each has a socket. */
+  requestsMax: 1_024,
+  /** One guest must not take them all. */
+  requestsPerInstanceMax: 128,
+  /** With those that wait for the next request of their host; the usual limit of files is 4,096 and more. */
+  socketsMax: 2_048,
+  /** Below the 5 s after which Node's servers hang up. */
+  keepAliveMs: 4_000,
+  /** Where a server promises more. */
+  keepAliveMsMax: 15_000,
+  /** Requests in progress when it is closed; then they are given up, within what a supervisor grants a part. */
+  closeGraceMs: 2_000,
+} as const;
+
+/** HTTP requests from outside to guests. */
+export const httpServerLimits = {
+  /** Request line and headers, twice of what Node takes by itself; nginx takes 32 KiB too. */
+  headBytesMax: 32 * 1024,
+  /** Path with query; RFC 9110 (4.1) asks for at least 8,000 octets of a URI. */
+  pathCharactersMax: 8_192,
+  /** Fields of a request; browsers send some 20. */
+  headersMax: 256,
+  /** An identifier of a request that is passed on: a traceparent has 55 characters, a UUID 36. */
+  requestIdCharactersMax: 128,
+  /** Names of headers whose lower case is remembered; real traffic has some hundred. */
+  headerNamesKnownMax: 1_024,
+  /** Fields of an answer and what they take: as much as a component may set. */
+  answerHeadersMax: 2_048,
+  answerHeadersBytesMax: 64 * 1024,
+  /** Requests in progress; 64 KiB of body each are 256 MiB then. */
+  inFlightMax: 4_096,
+  /** Sockets, most of them idle between two requests. */
+  connectionsMax: 10_000,
+  /** A head that is not complete by then is an attack; a slow phone takes a second or two. */
+  headersTimeoutMs: 10_000,
+  /** A request with its body: Node's own default. A slow guest that holds up an upload counts too. */
+  requestTimeoutMs: 300_000,
+  /** How often the two above are looked at; Node's default of 30 s would let each take that much longer. */
+  connectionLookMs: 1_000,
+  /** A socket on which nothing moves, in either direction; nginx waits as long for a backend and for a client. */
+  idleMs: 60_000,
+  /** An idle socket between two requests; Node's default, and what its `Keep-Alive` header promises clients. */
+  keepAliveMs: 5_000,
+  /** From a request to the head of its answer; guests by default have 5 s, and a mailbox before them. */
+  answerTimeoutMs: 30_000,
+  /** A short body that has not come to its end by then: 64 KiB at 2 KiB/s. */
+  shortBodyMs: 30_000,
+  /** A body whose length nobody told begins to travel after this, for it may never be whole: events, not a form. */
+  firstBodyMs: 1_000,
+  /** A body of a request; streamed, so that it is the guest's patience which it costs and no memory. */
+  bodyBytesMax: 1024 * 1024 * 1024,
+  /** An answer up to here is written in one piece with its head; copying a larger one costs more than a second write. */
+  joinedBytesMax: 16 * 1024,
+  /** One read of a body that is sent on to a client. */
+  pieceBytes: 64 * 1024,
+  /** A route whose last instance went answers 503 for so long: a restart with backoff, a move to another node. */
+  formerRouteMs: 30_000,
+  formerRoutesMax: 1_024,
+  /** Routes of one server; each instance has at most a few, and those of one name share them. */
+  routesMax: 10_000,
+  routePathCharactersMax: 1_024,
+  /** Waiting for this is what a client is told who came too early. */
+  retryAfterSeconds: 1,
+  /** After the listener closed, sockets in use get one more answer, which says that it is the last. */
+  lingerMs: 1_000,
+  /** Requests in progress when it is closed; then they are cut off, within what a supervisor grants a part. */
+  drainMs: 3_500,
+  /** How often it looks meanwhile whether they are over. */
+  drainLookMs: 50,
+} as const;
+
+/** The life of a provider in its host. */
+export const providerLifeLimits = {
+  /** From its creation to its subscription: it may have to connect, which takes 2 s where a server is frozen. */
+  openMs: 10_000,
+  /** How often it is asked whether it is well; what it finds out is a fact, so not more often. */
+  checkPeriodMs: 5_000,
+  /** Its backends answer within 2 s or count as silent; then it is not well either. */
+  checkMs: 4_000,
+  /** A provider that is not well for this long is made anew: connections may be in a state that only this ends. */
+  unwellMs: 60_000,
+  /** Calls in progress and bodies that are still read when it ends; the longest default deadline of a guest, and some. */
+  drainMs: 8_000,
+  /** The end of its capability after that. */
+  closeMs: 4_000,
+  /** The first pause before a failed one is started again; it doubles up to the second. */
+  restartDelayMs: 200,
+  restartDelayMsMax: 30_000,
+  /** About four minutes of trying, on average; then it needs a person, who sees `gave-up`. */
+  restartsMax: 20,
+  /** A node that was not heard for this long holds no grants: as long as a control plane takes it for alive. */
+  silentNodeMs: 7_000,
+  /** A control plane waits for a start or an update: it opens, and nobody drains before the answer. */
+  nodeStartMs: 15_000,
+  /** A stop drains and closes. */
+  nodeStopMs: 15_000,
+  /** Characters of a reason that a fact repeats. */
+  reasonCharactersMax: 500,
+} as const;
+
+/** The blob store capability: what every backend takes, and what the one in memory holds. */
+export const blobLimits = {
+  /** Of UTF-8; as base64 in the name of a stream, with lattice and bucket of 64 each, it stays within JetStream's 255. */
+  containerNameBytesMax: 64,
+  /** As S3 has it; as base64 in a subject it stays within the server's control line of 4,096 bytes. */
+  objectNameBytesMax: 1_024,
+  /** 1,000 pieces of a stream; what is larger wants a store of its own. */
+  objectBytesMax: 128 * 1024 * 1024,
+  /** Objects and their overhead; JetStream sets that room aside when a container is made. */
+  bytesPerContainerMax: 256 * 1024 * 1024,
+  /** Each is a JetStream stream; a guest makes them at will. */
+  containersPerBucketMax: 64,
+  /** Of all containers together, in memory; objects that are still on their way count. */
+  bytesMax: 512 * 1024 * 1024,
+  /** What an object, or a container, costs beside its bytes: its name, its entry, its description. */
+  objectOverheadBytes: 1_024,
+  /** Containers in memory, of all buckets. */
+  containersMax: 4_096,
+  /** What is kept, sent and read in one go: the usual chunk of JetStream's object store. */
+  chunkBytes: 128 * 1024,
+  /** Bodies on their way in at once; each holds two chunks. */
+  transfersMax: 256,
+  listObjectsDefault: 100,
+  listObjectsMax: 1_000,
+  /** A page ends here too: its names may grow sixfold as JSON escapes, to 768 KiB. */
+  listBytesMax: 128 * 1024,
+  /** Names of one `delete-objects`. */
+  batchNamesMax: 1_000,
+} as const;
+
+/** Blobs in NATS JetStream. */
+export const natsBlobLimits = {
+  /** One request; a chunk is acknowledged in 0.5 ms, and a guest by default waits 5 s for everything. */
+  requestTimeoutMs: 2_000,
+  /** Tries of an operation whose object others change meanwhile. Each try that fails is somebody else's that did not. */
+  triesMax: 64,
+  /** Requests of one batch that are on their way at once. */
+  batchWidth: 16,
+  /** Objects that a listing has not looked at yet; the server sends no more until they are. */
+  listedAtOnce: 500,
+  /** All objects are looked at for a page; JetStream does not keep them in order. */
+  listTimeoutMs: 5_000,
+  /** What remains of a listing whose process died is dropped by the server after this. */
+  listIdleMs: 10_000,
+  /** The client's least for one fetch; it only passes where objects vanish while they are listed. */
+  fetchMs: 1_000,
 } as const;

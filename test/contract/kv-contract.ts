@@ -1,10 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Capability, CapabilityScope } from "../../src/capabilities/capability.ts";
+import { capabilityScope } from "../support/capability-scope.ts";
+import { expectRefusal } from "../support/expect-refusal.ts";
+import { describeKvBatches } from "./kv-contract-batches.ts";
+import { describeKvRevisions } from "./kv-contract-revisions.ts";
 import { kvLimits } from "../../src/limits.ts";
 import { type Form, decode, encode } from "../../src/protocol/codec.ts";
-import { Failure } from "../../src/protocol/errors.ts";
 
 const forms: Form[] = ["json", "msgpack"];
+
+/** Performs an operation of scope `a` unless told, and decodes its answer. */
+export type KvCall = (
+  operation: string,
+  fields: object,
+  form?: Form,
+  scope?: CapabilityScope,
+) => Promise<{ value: unknown; form: Form }>;
 
 /** What every kv backend must do. `create` makes an empty one, which the suite closes. */
 export function describeKvContract(backend: string, create: () => Promise<Capability>): void {
@@ -15,7 +26,7 @@ export function describeKvContract(backend: string, create: () => Promise<Capabi
     });
     afterEach(() => kv.close());
 
-    const call = (operation: string, fields: object, form: Form = "msgpack", scope = scopeOf("a")) =>
+    const call: KvCall = (operation, fields, form = "msgpack", scope = scopeOf("a")) =>
       answerOf(kv, scope, operation, encode(fields, form));
 
     describe.each(forms)("called with %s", (form) => {
@@ -97,7 +108,7 @@ export function describeKvContract(backend: string, create: () => Promise<Capabi
         { length: 300 },
         (_, index) => `${String(index).padStart(3, "0")}${"\u0001".repeat(509)}`,
       );
-      for (const key of keys) await call("set", { key, value: "" });
+      await Promise.all(keys.map((key) => call("set", { key, value: "" })));
       expect((await call("list", {})).value).toEqual({ keys: keys.slice(0, 100), next: keys[99] });
       const page = (await call("list", { limit: 1_000 })).value as { keys: string[]; next: string };
       expect(page).toEqual({ keys: keys.slice(0, 256), next: keys[255] });
@@ -170,6 +181,27 @@ export function describeKvContract(backend: string, create: () => Promise<Capabi
       ["increment: by is not an integer", "increment", { key: "n", by: 0.5 }],
       ["increment: by is not an integer", "increment", { key: "n", by: 2 ** 53 }],
       ["increment: by is not an integer", "increment", { key: "n", by: "1" }],
+      ["swap: revision is missing", "swap", { key: "k", value: "" }],
+      ["swap: revision is no revision: a number", "swap", { key: "k", value: "", revision: 1 }],
+      ['swap: revision is no revision: ""', "swap", { key: "k", value: "", revision: "" }],
+      ["swap: revision is no revision", "swap", { key: "k", value: "", revision: "1".repeat(65) }],
+      ["get-many: keys is not an array but nothing", "get-many", {}],
+      ["get-many: keys[1] is empty", "get-many", { keys: ["k", ""] }],
+      ["delete-many: keys[0] has a NUL", "delete-many", { keys: ["\0"] }],
+      ["set-many: entries is not an array but a map", "set-many", { entries: { k: "v" } }],
+      ["set-many: entries[0] is an array", "set-many", { entries: [["k", "v"]] }],
+      ["set-many: entries[0] is null", "set-many", { entries: [null] }],
+      ["set-many: entries[0].key is not a string", "set-many", { entries: [{ value: "" }] }],
+      [
+        'set-many: entries[0]."ttl" is not a field',
+        "set-many",
+        { entries: [{ key: "k", value: "", ttl: 1 }] },
+      ],
+      [
+        "set-many: entries[1].value is nothing",
+        "set-many",
+        { entries: [{ key: "k", value: "" }, { key: "l" }] },
+      ],
     ])("R13.5: %s", async (message, operation, fields) => {
       await expectRefusal(call(operation, fields), "INVALID_REQUEST", message);
     });
@@ -217,28 +249,33 @@ export function describeKvContract(backend: string, create: () => Promise<Capabi
       await kv.close();
       await kv.close();
       await expectRefusal(call("get", { key: "k" }), "PROVIDER_UNAVAILABLE", "closed");
+      await expectRefusal(kv.check!(), "PROVIDER_UNAVAILABLE", "closed");
     });
+
+    test("calls in progress settle before it is closed", async () => {
+      const under = Array.from({ length: 20 }, () => call("increment", { key: "n" }));
+      const closing = kv.close();
+      const values = (await Promise.all(under)).map(({ value }) => (value as { value: number }).value);
+      expect(values.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
+      await closing;
+    });
+
+    test("check passes while it is well", async () => {
+      expect(await kv.check!()).toBeUndefined();
+    });
+
+    describeKvRevisions(call);
+    describeKvBatches(call);
   });
 }
 
 /** A scope of the default lattice with its default bucket. */
 export function scopeOf(name: string, instanceId = `${name}-1`): CapabilityScope {
-  return { lattice: "default", instanceId, name, config: {} };
+  return capabilityScope({ lattice: "default", instanceId, name });
 }
 
 async function answerOf(kv: Capability, scope: CapabilityScope, operation: string, payload: Uint8Array) {
   return decode(await kv.call(scope, operation, payload));
-}
-
-/** Waits for a rejection with this code, whose message has `text` in it and which says what to do. */
-export async function expectRefusal(attempt: Promise<unknown>, code: string, text: string): Promise<void> {
-  const error: unknown = await attempt.then(
-    () => "no refusal",
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(Failure);
-  expect(error).toMatchObject({ code, fix: expect.any(String) as string });
-  expect((error as Failure).message).toContain(text);
 }
 
 function bytesOf(text: string): Uint8Array {

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { createMemoryKv } from "../../src/capabilities/kv/memory.ts";
 import { kvLimits } from "../../src/limits.ts";
 import { decode, encode } from "../../src/protocol/codec.ts";
-import { describeKvContract, expectRefusal, scopeOf } from "./kv-contract.ts";
+import { expectRefusal } from "../support/expect-refusal.ts";
+import { describeKvContract, scopeOf } from "./kv-contract.ts";
 
 describeKvContract("memory", async () => createMemoryKv());
 

@@ -1,30 +1,26 @@
-import type { kvLimits } from "../../limits.ts";
-import { Failure } from "../../protocol/errors.ts";
-import { positionOf } from "./key-order.ts";
-
-/** How much a store in memory holds; `kvLimits` unless a test wants to reach them. */
-export type KvLimits = { readonly [name in keyof typeof kvLimits]: number };
+import type { KeyPage, KeyQuery } from "./contract.ts";
+import { type KvLimits, exhausted } from "./failures.ts";
+import { pageOf, positionOf } from "./key-order.ts";
 
 /** Keys and values by bucket. Writes that a limit forbids throw RESOURCE_EXHAUSTED and change nothing. */
 export interface Buckets {
-  get(bucket: string, key: string): Uint8Array | undefined;
-  /** Keeps `value` itself, not a copy. */
-  set(bucket: string, key: string, value: Uint8Array): void;
+  get(bucket: string, key: string): Entry | undefined;
+  /** Keeps `value` itself, not a copy. Returns the revision, which is higher than any before. */
+  set(bucket: string, key: string, value: Uint8Array): number;
   delete(bucket: string, key: string): boolean;
-  list(bucket: string, query: KeyQuery): { keys: string[]; next?: string };
+  list(bucket: string, query: KeyQuery): KeyPage;
   clear(): void;
 }
 
-/** Which keys a list wants: those that begin with `prefix` and come behind `after`. */
-export interface KeyQuery {
-  readonly prefix: string;
-  readonly after: string | undefined;
-  readonly limit: number;
+/** A value and the number of the write that made it. */
+export interface Entry {
+  readonly value: Uint8Array;
+  readonly revision: number;
 }
 
 interface Bucket {
-  readonly values: Map<string, Uint8Array>;
-  /** The keys of `values`, in order, so that a page costs no sorting. */
+  readonly entries: Map<string, Entry>;
+  /** The keys of `entries`, in order, so that a page costs no sorting. */
   readonly keys: string[];
   bytes: number;
 }
@@ -33,11 +29,9 @@ interface Bucket {
 export function createBuckets(limits: KvLimits): Buckets {
   const buckets = new Map<string, Bucket>();
   let bytesHeld = 0;
+  let revision = 0;
 
-  function admit(bucket: Bucket | undefined, isNew: boolean, growth: number, valueBytes: number): void {
-    if (valueBytes > limits.valueBytesMax) {
-      throw exhausted("valueBytesMax", limits, "Split the value over several keys.", "never");
-    }
+  function admit(bucket: Bucket | undefined, isNew: boolean, growth: number): void {
     if (bucket === undefined && buckets.size >= limits.bucketsMax) {
       throw exhausted(
         "bucketsMax",
@@ -57,34 +51,35 @@ export function createBuckets(limits: KvLimits): Buckets {
   }
 
   return {
-    get: (name, key) => buckets.get(name)?.values.get(key),
+    get: (name, key) => buckets.get(name)?.entries.get(key),
 
     set(name, key, value) {
       let bucket = buckets.get(name);
-      const old = bucket?.values.get(key);
-      const growth =
-        old === undefined ? Buffer.byteLength(key) + value.byteLength : value.byteLength - old.byteLength;
-      admit(bucket, old === undefined, growth, value.byteLength);
+      const old = bucket?.entries.get(key);
+      const growth = value.byteLength + (old === undefined ? Buffer.byteLength(key) : -old.value.byteLength);
+      admit(bucket, old === undefined, growth);
       if (bucket === undefined) {
-        bucket = { values: new Map(), keys: [], bytes: 0 };
+        bucket = { entries: new Map(), keys: [], bytes: 0 };
         buckets.set(name, bucket);
       }
       if (old === undefined) {
         bucket.keys.splice(positionOf(bucket.keys, key), 0, key);
         bytesHeld += limits.entryOverheadBytes;
       }
-      bucket.values.set(key, value);
+      revision += 1;
+      bucket.entries.set(key, { value, revision });
       bucket.bytes += growth;
       bytesHeld += growth;
+      return revision;
     },
 
     delete(name, key) {
       const bucket = buckets.get(name);
-      const old = bucket?.values.get(key);
+      const old = bucket?.entries.get(key);
       if (bucket === undefined || old === undefined) return false;
-      bucket.values.delete(key);
+      bucket.entries.delete(key);
       bucket.keys.splice(positionOf(bucket.keys, key), 1);
-      const freed = old.byteLength + Buffer.byteLength(key);
+      const freed = old.value.byteLength + Buffer.byteLength(key);
       bucket.bytes -= freed;
       bytesHeld -= freed + limits.entryOverheadBytes;
       if (bucket.keys.length === 0) buckets.delete(name);
@@ -100,14 +95,8 @@ export function createBuckets(limits: KvLimits): Buckets {
   };
 }
 
-function page(
-  ordered: readonly string[],
-  query: KeyQuery,
-  bytesMax: number,
-): { keys: string[]; next?: string } {
-  const { prefix, after, limit } = query;
-  const keys: string[] = [];
-  let bytes = 0;
+function page(ordered: readonly string[], query: KeyQuery, bytesMax: number): KeyPage {
+  const { prefix, after } = query;
   // Keys with one prefix are neighbours.
   let index = positionOf(ordered, prefix);
   if (after !== undefined) {
@@ -115,27 +104,7 @@ function page(
     if (ordered[behind] === after) behind += 1;
     index = Math.max(index, behind);
   }
-  for (; index < ordered.length; index += 1) {
-    const key = ordered[index]!;
-    if (!key.startsWith(prefix)) break;
-    bytes += Buffer.byteLength(key);
-    const last = keys.at(-1);
-    if (last !== undefined && (keys.length === limit || bytes > bytesMax)) return { keys, next: last };
-    keys.push(key);
-  }
-  return { keys };
-}
-
-function exhausted(
-  limit: keyof KvLimits,
-  limits: KvLimits,
-  fix: string,
-  retry: "never" | "later" = "later",
-): Failure {
-  const max = limits[limit];
-  return new Failure("RESOURCE_EXHAUSTED", `kv: this would exceed ${limit}, ${max}`, {
-    fix,
-    details: { limit, max },
-    retry,
-  });
+  const ahead = ordered.slice(index, index + query.limit + 1);
+  const end = ahead.findIndex((key) => !key.startsWith(prefix));
+  return pageOf(end === -1 ? ahead : ahead.slice(0, end), query.limit, bytesMax);
 }
