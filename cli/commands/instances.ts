@@ -9,7 +9,8 @@ import { type Grant, grants } from "../parse/grant.ts";
 import { restartOf } from "../parse/restart.ts";
 import { bytesOf, keyValue, msOf, wholeNumber } from "../parse/usage.ts";
 import { instanceSheet, instanceTable } from "../render/lists.ts";
-import { type Surroundings, withClient } from "../session.ts";
+import { describeFile, moduleSheet } from "../render/module-sheet.ts";
+import { runWith, type Session, type Surroundings, withClient } from "../session.ts";
 import { resolveIds, resolveTarget } from "../target.ts";
 
 interface StartFlags {
@@ -113,22 +114,38 @@ export function addLife(program: Command, surroundings: Surroundings): void {
     );
   program
     .command("inspect")
-    .description("everything that is known of an instance: status, last crash, grants, policy")
-    .argument("<target>", "an instance id or a name")
+    .description(
+      "everything that is known of an instance; or, of a .wasm file, its kind and the grants it needs",
+    )
+    .argument("<target>", "an instance id or a name, or a .wasm file")
     .action((word: string, _flags: unknown, command: Command) =>
-      withClient(surroundings, command, async (client, session) => {
-        const ids = await resolveIds(client, word);
-        const answers = await Promise.all(ids.map((instanceId) => client.query(instanceId)));
-        const [first] = answers;
-        session.show(
-          answers.length === 1 ? first : { ok: true, instances: answers.map((one) => one.instance) },
-          () =>
-            answers
-              .map((one) => instanceSheet(session.paint, session.clock.now(), one.instance))
-              .join("\n\n"),
-        );
-      }),
+      isFile(word)
+        ? runWith(surroundings, command, (session) => inspectFile(session, word))
+        : withClient(surroundings, command, async (client, session) => {
+            const ids = await resolveIds(client, word);
+            const answers = await Promise.all(ids.map((instanceId) => client.query(instanceId)));
+            const [first] = answers;
+            session.show(
+              answers.length === 1 ? first : { ok: true, instances: answers.map((one) => one.instance) },
+              () =>
+                answers
+                  .map((one) => instanceSheet(session.paint, session.clock.now(), one.instance))
+                  .join("\n\n"),
+            );
+          }),
     );
+}
+
+/** No id has a dot or a slash. */
+function isFile(word: string): boolean {
+  return /[./]/.test(word);
+}
+
+async function inspectFile(session: Session, file: string): Promise<void> {
+  const bytes = await moduleBytes(file);
+  const { describeModule } = await import("../../src/wasm/describe-module.ts");
+  const described = describeFile(file, bytes.length, describeModule(bytes));
+  session.show({ ok: true, ...described }, () => moduleSheet(session.paint, described));
 }
 
 interface CallFlags {

@@ -2,7 +2,8 @@ import type { NatsOptions } from "../bus/nats-client.ts";
 import type { ErrorBody } from "../protocol/errors.ts";
 import type { Assignment } from "../protocol/instance-spec.ts";
 import type { EngineEvent, GuestSpec } from "./engine.ts";
-import type { GuestKind } from "./guests/guest.ts";
+import type { ComponentCode } from "./components/admit-component.ts";
+import type { CoreGuestKind } from "./guests/guest.ts";
 
 /** What a cell is started with. */
 export interface CellSettings {
@@ -14,14 +15,21 @@ export interface CellSettings {
   readonly suspendedCallsMax: number;
 }
 
-/** A compiled module as cells share it. */
-export interface SharedModule {
-  /** Digest and memory limit: the limit is part of the code. */
-  readonly key: string;
-  readonly module: WebAssembly.Module;
-  readonly guestKind: GuestKind;
-  readonly maySuspend: boolean;
-}
+/** A compiled module as cells share it; the key is digest and memory limit, which is part of the code. */
+export type SharedModule =
+  | {
+      readonly key: string;
+      readonly guestKind: CoreGuestKind;
+      readonly module: WebAssembly.Module;
+      readonly maySuspend: boolean;
+    }
+  | {
+      readonly key: string;
+      readonly guestKind: "component";
+      readonly component: ComponentCode;
+      /** Every export is entered suspendably, whatever it imports. */
+      readonly maySuspend: true;
+    };
 
 /** A request to a cell; `id` comes back with its answer. */
 export type ToCell =

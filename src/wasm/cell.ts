@@ -9,6 +9,7 @@ import type { CellSettings, FromCell, SharedModule, ToCell } from "./cell-messag
 import { createDenials } from "./denials.ts";
 import { createMarks } from "./marks.ts";
 import type { CellParts, Resident } from "./cell-parts.ts";
+import { prepareToLoad } from "./load-shared.ts";
 import { createResident } from "./resident.ts";
 import { createRunQueue } from "./run-queue.ts";
 
@@ -79,6 +80,7 @@ tell({ type: "ready" });
 async function start({ slot, moduleKey, spec }: Extract<ToCell, { type: "start" }>): Promise<void> {
   const shared = modules.get(moduleKey);
   if (shared === undefined) throw new Error(`module ${moduleKey} was not sent to this cell`);
+  await prepareToLoad(shared);
   residents.set(spec.instanceId, createResident(parts, slot, spec, shared));
   await flushed();
 }

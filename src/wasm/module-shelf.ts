@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import type { Clock } from "../clock.ts";
+import type { Clock, Timer } from "../clock.ts";
 import { engineLimits } from "../limits.ts";
 import { Failure, failureOf } from "../protocol/errors.ts";
 import type { InstanceLimits } from "../protocol/instance-spec.ts";
@@ -59,37 +59,59 @@ export function createModuleShelf(clock: Clock, onDrop: (key: string) => void): 
   };
 }
 
-/** One admission thread at a time; it is replaced when it does not come to an end. */
-function createAdmission(clock: Clock) {
-  let worker: Worker | undefined;
-  let lastId = 0;
-  const pending = new Map<
-    number,
-    { resolve: (module: ShelvedModule) => void; reject: (error: Failure) => void }
-  >();
+/** A module that waits for its turn, or for its answer. */
+interface Admission {
+  readonly request: AdmissionRequest;
+  readonly resolve: (module: ShelvedModule) => void;
+  readonly reject: (error: Failure) => void;
+}
 
-  const endAll = (message: string) => {
+/** One thread that admits one module at a time; it is replaced when it does not come to an end. */
+function createAdmission(clock: Clock) {
+  const queue: Admission[] = [];
+  let current: Admission | undefined;
+  let worker: Worker | undefined;
+  let timer: Timer;
+  let lastId = 0;
+
+  const next = () => {
+    if (current !== undefined) return;
+    current = queue.shift();
+    if (current === undefined) return;
+    worker ??= started();
+    worker.postMessage(current.request);
+    // From its turn on: those behind a large one are not late.
+    timer = clock.setTimeout(() => {
+      void worker?.terminate();
+      lost(`reading the module took longer than ${engineLimits.admissionMs} ms`);
+    }, engineLimits.admissionMs);
+  };
+
+  const settled = (): Admission | undefined => {
+    const done = current;
+    current = undefined;
+    if (timer !== undefined) clock.clearTimeout(timer);
+    queueMicrotask(next);
+    return done;
+  };
+
+  /** The thread is gone, and with it the module that it was at; the others go on in another one. */
+  const lost = (message: string) => {
     worker = undefined;
-    for (const { reject } of pending.values()) {
-      reject(
-        new Failure("INVALID_MODULE", message, {
-          fix: "Split the module, or build it with less optimisation.",
-        }),
-      );
-    }
-    pending.clear();
+    const fix = "Split the module, or build it with less optimisation.";
+    settled()?.reject(new Failure("INVALID_MODULE", message, { fix }));
   };
 
   const started = () => {
     const fresh = new Worker(new URL("./admission-worker.ts", import.meta.url));
     fresh.on("message", (answer: AdmissionAnswer) => {
-      const waiting = pending.get(answer.id);
-      pending.delete(answer.id);
-      if ("error" in answer) waiting?.reject(failureOf(answer.error));
-      else waiting?.resolve({ shared: answer.shared, sizeBytes: answer.sizeBytes });
+      if (answer.id !== current?.request.id) return;
+      const done = settled();
+      if ("error" in answer) done?.reject(failureOf(answer.error));
+      else done?.resolve({ shared: answer.shared, sizeBytes: answer.sizeBytes });
     });
     fresh.on("error", (error: Error) => {
-      if (worker === fresh) endAll(`reading the module ended its thread: ${error.message}`);
+      if (worker === fresh) lost(`reading the module ended its thread: ${error.message}`);
     });
     return fresh;
   };
@@ -98,17 +120,10 @@ function createAdmission(clock: Clock) {
   worker = started();
 
   return (key: string, moduleFile: string, memoryBytesMax: number): Promise<ShelvedModule> => {
-    worker ??= started();
     const { promise, resolve, reject } = Promise.withResolvers<ShelvedModule>();
     lastId += 1;
-    pending.set(lastId, { resolve, reject });
-    const request: AdmissionRequest = { id: lastId, key, moduleFile, memoryBytesMax };
-    worker.postMessage(request);
-    const busy = worker;
-    const timer = clock.setTimeout(() => {
-      void busy.terminate();
-      if (worker === busy) endAll(`reading the module took longer than ${engineLimits.admissionMs} ms`);
-    }, engineLimits.admissionMs);
-    return promise.finally(() => clock.clearTimeout(timer));
+    queue.push({ request: { id: lastId, key, moduleFile, memoryBytesMax }, resolve, reject });
+    next();
+    return promise;
   };
 }

@@ -12,7 +12,7 @@ import { type CallInProgress, createGuestHost } from "./guest-host.ts";
 import { createGuestLog } from "./guest-log.ts";
 import type { Guest, GuestEnd } from "./guests/guest.ts";
 import { guestEnd } from "./guests/guest-faults.ts";
-import { loadGuest } from "./guests/load-guest.ts";
+import { loadShared } from "./load-shared.ts";
 
 /**
  * Makes an instance callable. Its guest is made at the first call, works on one message at a time, and is thrown
@@ -103,9 +103,8 @@ export function createResident(
 
   const bringToLife = (): Guest => {
     let self: Guest | undefined;
-    self = loadGuest(
-      shared.guestKind,
-      shared.module,
+    self = loadShared(
+      shared,
       hostFor(() => guest === self),
     );
     return self;

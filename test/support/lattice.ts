@@ -4,12 +4,13 @@ import { join } from "node:path";
 import pino from "pino";
 import { type ControlPlane, startControlPlane } from "../../actors/control-plane/control-plane.ts";
 import { type NodeAgent, startNodeAgent } from "../../actors/node-agent/node-agent.ts";
+import { createCatalog } from "../../cli/providers/catalog.ts";
 import type { Bus } from "../../src/bus/bus.ts";
 import { connectNats } from "../../src/bus/nats-bus.ts";
-import { createMemoryKv } from "../../src/capabilities/kv/memory.ts";
 import { seededChance } from "../../src/chance.ts";
 import { systemClock } from "../../src/clock.ts";
 import { engineLauncher } from "../../src/wasm/engine-process.ts";
+import { memoryKvProvider } from "./hosted-provider.ts";
 import { type NatsServer, startNatsServer } from "./nats-server.ts";
 
 const log = pino({ level: process.env["WASMATRIX_TEST_LOG"] ?? "silent" });
@@ -46,8 +47,14 @@ export interface Answer {
 }
 
 /** Starts the server; control planes, nodes and providers are added by the test. */
-export async function startLattice(): Promise<TestLattice> {
-  const server = await startNatsServer();
+export async function startLattice(
+  given: {
+    jetstream?: boolean;
+    /** Whose files may be started as providers on its nodes. */
+    providerModules?: string;
+  } = {},
+): Promise<TestLattice> {
+  const server = await startNatsServer(given.jetstream === true ? { jetstream: true } : {});
   const directory = mkdtempSync(join(tmpdir(), "wasmatrix-lattice-"));
   const ends: (() => Promise<unknown>)[] = [];
   const connect = async (name: string) => {
@@ -81,8 +88,12 @@ export async function startLattice(): Promise<TestLattice> {
       modulesDirectory,
       instancesMax: 12_000,
       ...(options.engine === true ? { launchEngine: launch } : {}),
-      providers:
-        options.kv === true ? [{ provider: "kv", capability: createMemoryKv(), backend: "memory" }] : [],
+      providers: options.kv === true ? [memoryKvProvider()] : [],
+      catalog: createCatalog({
+        nats: busOptions,
+        clock: systemClock,
+        moduleDirectory: given.providerModules,
+      }),
     });
     ends.push(() => started.stop("the test is over"));
     await started.ready;

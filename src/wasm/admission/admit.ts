@@ -1,5 +1,5 @@
 import { moduleLimits } from "../../limits.ts";
-import type { GuestKind } from "../guests/guest.ts";
+import type { CoreGuestKind } from "../guests/guest.ts";
 import { guestKindOf, maySuspend } from "./guest-kind.ts";
 import { invalidModule, printable } from "./invalid-module.ts";
 import { meter } from "./meter.ts";
@@ -18,7 +18,7 @@ export interface AdmissionLimits {
 export interface AdmittedModule {
   /** The rewritten module: capped, and metered if so wished. Never run the bytes that came in. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly kind: GuestKind;
+  readonly kind: CoreGuestKind;
   /** What the module said of itself before it was rewritten. */
   readonly summary: ModuleSummary;
   /** Whether it imports a function that may wait, so that it must be entered through `WebAssembly.promising`. */
@@ -57,8 +57,8 @@ function invalidForEngine(bytes: Uint8Array) {
   }
 }
 
-/** V8's reason without the name of its own function and without that of the guest's. */
-function engineReason(cause: unknown): string {
+/** V8's reason against a module, without the name of its own function and without that of the guest's. */
+export function engineReason(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : String(cause);
   const reason = message
     .replace(/^WebAssembly\.Module\(\): /, "")

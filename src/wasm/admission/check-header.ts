@@ -39,8 +39,8 @@ function checkVersion(view: DataView): void {
   const version = view.getUint16(4, true);
   const layer = view.getUint16(6, true);
   if (layer === 1) {
-    throw invalidModule("the bytes are a WebAssembly component; components are not supported yet", {
-      fix: "Build a core module: for example the target wasm32-wasip1 rather than wasm32-wasip2.",
+    throw invalidModule(`a WebAssembly component of version ${version}, where a core module is expected`, {
+      fix: "Build a core module, or a component of WASI 0.2 (version 13), and send it as it was built.",
       version,
       layer,
     });

@@ -1,4 +1,4 @@
-import type { GuestKind } from "../guests/guest.ts";
+import type { CoreGuestKind } from "../guests/guest.ts";
 import { hostModules, sameType, wasiModule } from "./host-functions.ts";
 import { invalidModule, quote } from "./invalid-module.ts";
 import type { ModuleImport, ModuleSummary } from "./module-summary.ts";
@@ -11,7 +11,7 @@ const entryPoints = {
   _initialize: { parameters: [], results: [] },
 } as const satisfies Record<string, FunctionType>;
 
-const importsOf: Readonly<Record<GuestKind, readonly string[]>> = {
+const importsOf: Readonly<Record<CoreGuestKind, readonly string[]>> = {
   wapc: ["wapc", "env", wasiModule],
   "wasi-command": [wasiModule],
   "wasi-reactor": [wasiModule],
@@ -22,7 +22,7 @@ const importsOf: Readonly<Record<GuestKind, readonly string[]>> = {
  * guest even if it exports `_start` too, which TinyGo uses for initialisation. Refuses with INVALID_MODULE imports
  * that no host gives to that kind, host or entry functions of another type, and modules without an entry point.
  */
-export function guestKindOf(summary: ModuleSummary): GuestKind {
+export function guestKindOf(summary: ModuleSummary): CoreGuestKind {
   const kind = kindByExports(summary);
   for (const wanted of summary.imports) checkImport(wanted, kind);
   for (const [name, type] of Object.entries(entryPoints)) checkEntryPoint(summary, name, type);
@@ -43,7 +43,7 @@ export function maySuspend(summary: ModuleSummary): boolean {
   );
 }
 
-function kindByExports(summary: ModuleSummary): GuestKind {
+function kindByExports(summary: ModuleSummary): CoreGuestKind {
   const functions = new Set(
     summary.exports.filter(({ kind }) => kind === "function").map(({ name }) => name),
   );
@@ -62,7 +62,7 @@ function kindByExports(summary: ModuleSummary): GuestKind {
   });
 }
 
-function checkImport({ module, name, kind: what, type }: ModuleImport, kind: GuestKind): void {
+function checkImport({ module, name, kind: what, type }: ModuleImport, kind: CoreGuestKind): void {
   const functions = importsOf[kind].includes(module) ? hostModules.get(module) : undefined;
   const expected = what === "function" ? functions?.get(name) : undefined;
   const shown = quote(`${module}.${name}`);

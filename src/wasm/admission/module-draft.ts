@@ -4,6 +4,8 @@ import type { FunctionType } from "./value-types.ts";
 /** A module while its sections are being read. */
 export interface ModuleDraft {
   readonly memoryBytesMax: number;
+  /** Whether it is a part of a component, whose other parts may give it their memory. */
+  readonly isPart: boolean;
   readonly types: FunctionType[];
   readonly imports: ModuleImport[];
   readonly exports: ModuleExport[];
@@ -25,9 +27,10 @@ export interface ModuleDraft {
 }
 
 /** The draft of a module of which nothing has been read. */
-export function newDraft(memoryBytesMax: number): ModuleDraft {
+export function newDraft(memoryBytesMax: number, isPart: boolean): ModuleDraft {
   return {
     memoryBytesMax,
+    isPart,
     types: [],
     imports: [],
     exports: [],

@@ -11,11 +11,15 @@ import { sectionId, sectionName, sectionOrder } from "./sections.ts";
 /**
  * Reads a core module from its bytes alone, before any engine sees them, and refuses with INVALID_MODULE what
  * is no module, is damaged, or is beyond `moduleLimits` or `memoryBytesMax`. Instructions are not read here
- * (scan-code.ts does), and their types are left to the engine.
+ * (scan-code.ts does), and their types are left to the engine. A part of a component may import its memory.
  */
-export function readBinary(bytes: Uint8Array, memoryBytesMax: number): ModuleSummary {
+export function readBinary(
+  bytes: Uint8Array,
+  memoryBytesMax: number,
+  { isPart = false }: { isPart?: boolean } = {},
+): ModuleSummary {
   checkHeader(bytes);
-  const draft = newDraft(memoryBytesMax);
+  const draft = newDraft(memoryBytesMax, isPart);
   const sections: SectionSpan[] = [];
   const reader = new ByteReader(bytes, headerBytes, bytes.length, "module");
   let place = -1;

@@ -77,6 +77,11 @@ function readImportType(reader: ByteReader, draft: ModuleDraft, kind: ExternalKi
       readTableType(reader);
       return {};
     case "memory":
+      if (draft.isPart) {
+        readMemoryType(reader, draft.memoryBytesMax);
+        if (draft.imported.memory > 1) throw severalMemories(reader.at);
+        return {};
+      }
       throw invalidModule("the memory is imported; a guest must have one of its own", {
         fix: "Build it without the linker flag --import-memory, and without threads.",
         offset: reader.at,
@@ -113,7 +118,12 @@ function readTables(reader: ByteReader, draft: ModuleDraft): void {
 function readMemories(reader: ByteReader, draft: ModuleDraft): void {
   for (let count = reader.count("memories", 1); count > 0; count -= 1) {
     draft.memories.push(readMemoryType(reader, draft.memoryBytesMax));
+    if (draft.imported.memory > 0) throw severalMemories(reader.at);
   }
+}
+
+function severalMemories(offset: number) {
+  return overLimit("memories of a module", 2, 1, offset);
 }
 
 function readTags(reader: ByteReader, draft: ModuleDraft): void {

@@ -140,7 +140,15 @@ export function entry<Args extends unknown[], Result>(
   };
 }
 
-function bringToLife<Result>(life: GuestLife, start: () => Result): Result {
+/** What can end while it is started. */
+export interface Startable {
+  /** Ends it for good and gives back what to throw. */
+  end(thrown: unknown): unknown;
+  endOf(thrown: unknown): GuestEnd;
+}
+
+/** Starts a guest, in which nothing may suspend yet. Throws {@link GuestStillborn}. */
+export function bringToLife<Result>(life: Startable, start: () => Result): Result {
   try {
     return start();
   } catch (error) {

@@ -69,8 +69,11 @@ export interface Guest {
   dispose?(): void;
 }
 
+/** Kinds of guests that are one core module. */
+export type CoreGuestKind = "wapc" | "wasi-command" | "wasi-reactor";
+
 /** Kinds of guests, as the module itself shows them. */
-export type GuestKind = "wapc" | "wasi-command" | "wasi-reactor";
+export type GuestKind = CoreGuestKind | "component";
 
 /** A number that the guest keeps and the host may set: an exported mutable i32 global. */
 export interface Gauge {

@@ -1,7 +1,7 @@
 import { guestTalkLimits } from "../../limits.ts";
 import { hostModules, wasiModule } from "../admission/host-functions.ts";
 import { quote } from "../admission/invalid-module.ts";
-import type { Guest, GuestHost, GuestKind } from "./guest.ts";
+import type { Guest, GuestHost, CoreGuestKind } from "./guest.ts";
 import { createWapcGuest } from "./wapc.ts";
 import { createWasiCommand } from "./wasi-command.ts";
 import { createWasiReactor } from "./wasi-reactor.ts";
@@ -14,7 +14,7 @@ interface KindOfGuest {
   readonly entryPoint: string | undefined;
 }
 
-const kinds: Record<GuestKind, KindOfGuest> = {
+const kinds: Record<CoreGuestKind, KindOfGuest> = {
   wapc: { load: createWapcGuest, imports: ["wapc", "env", wasiModule], entryPoint: "__guest_call" },
   "wasi-command": { load: createWasiCommand, imports: [wasiModule], entryPoint: "_start" },
   "wasi-reactor": { load: createWasiReactor, imports: [wasiModule], entryPoint: undefined },
@@ -24,7 +24,7 @@ const kinds: Record<GuestKind, KindOfGuest> = {
  * Brings an instance of the module to life. Throws `GuestStillborn` when the guest ends meanwhile, and
  * INVALID_MODULE for a module of another kind.
  */
-export function loadGuest(kind: GuestKind, module: WebAssembly.Module, host: GuestHost): Guest {
+export function loadGuest(kind: CoreGuestKind, module: WebAssembly.Module, host: GuestHost): Guest {
   return kinds[kind].load(module, host);
 }
 
@@ -33,7 +33,7 @@ export function loadGuest(kind: GuestKind, module: WebAssembly.Module, host: Gue
  * nothing does. Imports must be functions of the host, and what the host reads and calls must be exported. Types are
  * admission's part: a compiled module does not tell them.
  */
-export function linkErrors(module: WebAssembly.Module, kind: GuestKind): string[] {
+export function linkErrors(module: WebAssembly.Module, kind: CoreGuestKind): string[] {
   const { imports: supplied, entryPoint } = kinds[kind];
   const errors: string[] = [];
   const exports = WebAssembly.Module.exports(module);

@@ -38,7 +38,10 @@ const hostile: Record<string, [bytes: Uint8Array, says: RegExp]> = {
   "WebAssembly text": [ascii("  (module (memory 1))"), /look like WebAssembly text/],
   "a path": [ascii("../../etc/passwd"), /look like text/],
   noise: [Uint8Array.of(0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4), /begins with de ad be ef/],
-  "a component": [Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0), /components are not supported yet/],
+  "a component": [
+    Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0),
+    /a WebAssembly component of version 13, where a core module is expected/,
+  ],
   "an unknown version": [Uint8Array.of(0, 0x61, 0x73, 0x6d, 2, 0, 0, 0), /version 2 of layer 0 is unknown/],
   "more bytes than any module": [oversized(), /bytes of the module: 134217729, where at most 134217728/],
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { guestTalkLimits } from "../../../src/limits.ts";
 import { hostModules } from "../../../src/wasm/admission/host-functions.ts";
-import type { GuestKind } from "../../../src/wasm/guests/guest.ts";
+import type { CoreGuestKind } from "../../../src/wasm/guests/guest.ts";
 import { linkErrors, loadGuest } from "../../../src/wasm/guests/load-guest.ts";
 import { bytesOf, guestHost, textOf } from "../../support/guest-host.ts";
 import { callingGuest, echoGuest } from "../../support/wapc-guests.ts";
@@ -9,7 +9,7 @@ import { copyStdinTo, wasiGuest } from "../../support/wasi-guests.ts";
 import { watModule } from "../../support/wat.ts";
 
 const streams = ["fd_read", "fd_write"];
-const guests: [kind: GuestKind, module: WebAssembly.Module][] = [
+const guests: [kind: CoreGuestKind, module: WebAssembly.Module][] = [
   ["wapc", echoGuest()],
   ["wasi-command", wasiGuest(streams, `(func (export "_start") ${copyStdinTo(1)})`)],
   ["wasi-reactor", wasiGuest(streams, `(func (export "echo") ${copyStdinTo(1)})`)],

@@ -1,0 +1,48 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { vi } from "vitest";
+import { endWithUs } from "./nats-server.ts";
+import { done } from "./lattice-workload.ts";
+import type { TestLattice } from "./lattice.ts";
+
+/** A `wasmatrix provider …` process. */
+export interface ProviderProcess {
+  readonly child: ChildProcess;
+  /** Ends it with that signal, and resolves once it is gone. */
+  end(signal: NodeJS.Signals): Promise<void>;
+}
+
+/** Starts one with these arguments and resolves once its provider is available. */
+export async function startProviderProcess(
+  lattice: TestLattice,
+  id: string,
+  provider: string,
+  args: readonly string[],
+): Promise<ProviderProcess> {
+  const child = spawn(
+    process.execPath,
+    ["cli/main.ts", "--nats", lattice.server.url, "provider", ...args, "--id", id],
+    { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, XDG_CACHE_HOME: lattice.directory } },
+  );
+  endWithUs(child);
+  const said: string[] = [];
+  child.stderr?.on("data", (data: Buffer) => said.push(data.toString()));
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  await vi.waitFor(
+    async () => {
+      const { providers } = await done(lattice, "provider.list", {});
+      const found = providers.some(
+        (one: { provider: string; nodeId: string; status: string }) =>
+          one.provider === provider && one.nodeId === id && one.status === "available",
+      );
+      if (!found) throw new Error(`${provider} is not available:\n${said.join("")}`);
+    },
+    { timeout: 15_000, interval: 20 },
+  );
+  return {
+    child,
+    async end(signal) {
+      child.kill(signal);
+      await exited;
+    },
+  };
+}
