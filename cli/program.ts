@@ -4,6 +4,8 @@ import { addCapabilities } from "./commands/capabilities.ts";
 import { addCall, addLife, addStart } from "./commands/instances.ts";
 import { addLattice } from "./commands/lattice.ts";
 import { addParts } from "./commands/parts.ts";
+import { addProvider } from "./commands/provider.ts";
+import { addProviders } from "./commands/providers.ts";
 import { addWatch } from "./commands/watch.ts";
 import { exitCodes, type Surroundings } from "./session.ts";
 
@@ -24,11 +26,13 @@ export function createProgram(surroundings: Surroundings): Command {
       throw error;
     });
   addParts(program, surroundings);
+  addProvider(program, surroundings);
   addStart(program, surroundings);
   addLife(program, surroundings);
   addCall(program, surroundings);
   addWatch(program, surroundings);
   addCapabilities(program, surroundings);
   addLattice(program, surroundings);
+  addProviders(program, surroundings);
   return program;
 }

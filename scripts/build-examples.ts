@@ -41,15 +41,24 @@ interface Recipe {
   /** Below `examples/`. Everything in its folder counts as its source. */
   source: `${string}.ts` | `${string}.c`;
   flags: readonly string[];
+  /** The world of a component, in the first file of the folder `wit` beside the source; a core module has none. */
+  world?: { name: string; wit: readonly string[] };
 }
 
 const recipes = {
   echo: { source: "echo/echo.ts", flags: [...ascFlags, "--runtime", "stub"] },
   counter: { source: "counter/counter.ts", flags: [...ascFlags, ...withSdk] },
   crasher: { source: "crasher/crasher.ts", flags: [...ascFlags, ...withSdk] },
+  web: { source: "web/web.ts", flags: [...ascFlags, ...withSdk] },
+  "what-time": { source: "provider-clock/what-time.ts", flags: [...ascFlags, ...withSdk] },
   "sdk-check": { source: "guest-sdk/check/check.ts", flags: [...ascFlags, ...withSdk] },
   greeter: { source: "greeter/greeter.c", flags: clangFlags },
   tally: { source: "tally/tally.c", flags: [...clangFlags, "-mexec-model=reactor"] },
+  "hello-http": {
+    source: "hello-http/hello-http.c",
+    flags: [...clangFlags, "-mexec-model=reactor"],
+    world: { name: "hello-http", wit: ["world.wit", "http.wit", "io.wit"] },
+  },
 } as const satisfies Record<string, Recipe>;
 
 /** A guest of `examples/`. */
@@ -111,17 +120,33 @@ async function buildOne(name: ExampleName, toolVersion: string): Promise<BuiltEx
 }
 
 async function compile(name: ExampleName, output: string): Promise<void> {
-  const { source, flags } = recipes[name];
+  const { source, flags, world }: Recipe = recipes[name];
   // Both compilers take relative names into the module; from here they are the same on every machine.
   const options = { cwd: examplesFolder };
   if (isInC(name)) await run("clang", [...flags, "-o", output, source], options);
   else await run(process.execPath, [ascProgram, source, ...flags, "-o", output], options);
+  if (world !== undefined) await makeComponent(output, world.name, await witOf(source, world.wit));
+}
+
+/** Turns a core module into a component of that world. */
+async function makeComponent(file: string, world: string, wit: string): Promise<void> {
+  // Loaded here: it takes 100 ms, and most builds have nothing to do.
+  const { componentEmbed, componentNew } = await import("@bytecodealliance/jco-transpile/wasm-tools");
+  const binary = await componentEmbed({ binary: await readFile(file), witSource: wit, world });
+  await writeFile(file, await componentNew(binary));
+}
+
+/** All of a component's WIT as one text; the tool cannot read a folder. */
+async function witOf(source: string, files: readonly string[]): Promise<string> {
+  const folder = path.join(examplesFolder, path.dirname(source), "wit");
+  return (await Promise.all(files.map((file) => readFile(path.join(folder, file), "utf8")))).join("\n");
 }
 
 async function hashOfInputs(name: ExampleName, toolVersion: string): Promise<string> {
-  const { source, flags } = recipes[name];
+  const { source, flags, world }: Recipe = recipes[name];
   const folder = path.dirname(source);
-  const hash = createHash("sha256").update(JSON.stringify([toolVersion, flags]));
+  const hash = createHash("sha256").update(JSON.stringify([toolVersion, flags, world]));
+  if (world !== undefined) hash.update(await componentToolVersion()).update(await witOf(source, world.wit));
   for (const each of isInC(name) ? [folder] : [folder, sdk]) {
     const files = await readdir(path.join(examplesFolder, each));
     for (const file of files.filter((one) => /\.(ts|c|h)$/.test(one)).sort()) {
@@ -147,6 +172,12 @@ async function ascVersion(): Promise<string> {
     throw new ToolMissing("the AssemblyScript compiler is missing; `npm install` brings it");
   });
   return `asc ${(JSON.parse(text) as { version: string }).version}`;
+}
+
+async function componentToolVersion(): Promise<string> {
+  const folder = path.join(root, "node_modules", "@bytecodealliance", "jco-transpile");
+  return (JSON.parse(await readFile(path.join(folder, "package.json"), "utf8")) as { version: string })
+    .version;
 }
 
 async function clangVersion(mayInstall: boolean): Promise<string> {

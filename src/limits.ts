@@ -565,10 +565,10 @@ export const messagingLimits = {
   reportPeriodMs: 1_000,
   /** The server's confirmation that it has a subscription, before its guest is told so. */
   subscribeTimeoutMs: 2_000,
-  /** A guest may subscribe before the facts of its grant have come; if they never do, that ends. */
-  unconfirmedMs: 10_000,
-  /** Messages in progress when the provider stops; then they are given up. */
-  drainMs: 5_000,
+  /** A guest may subscribe before the facts of its grant have come; if by then they have not, they never will. */
+  unconfirmedMs: 2_000,
+  /** Messages in progress when the provider stops; then they are given up, before its host ends it by force. */
+  drainMs: 3_000,
   /** After that long without a word JetStream takes a message for lost; told every third of it that work goes on. */
   ackWaitMs: 30_000,
   /** Times that a guest may fail on a message of a stream before it is given up. */
@@ -697,8 +697,8 @@ export const providerLifeLimits = {
   /** The first pause before a failed one is started again; it doubles up to the second. */
   restartDelayMs: 200,
   restartDelayMsMax: 30_000,
-  /** About four minutes of trying, on average; then it needs a person, who sees `gave-up`. */
-  restartsMax: 20,
+  /** About an hour of trying, on average; then it needs a person, who sees `gave-up`. */
+  restartsMax: 240,
   /** A node that was not heard for this long holds no grants: as long as a control plane takes it for alive. */
   silentNodeMs: 7_000,
   /** A control plane waits for a start or an update: it opens, and nobody drains before the answer. */

@@ -12,6 +12,7 @@ import {
 } from "./instance-commands.ts";
 import { listFacts, listNodes, listProviders } from "./listing-commands.ts";
 import { listModules, putModule } from "./module-commands.ts";
+import { startProvider, stopProvider, updateProvider } from "./provider-commands.ts";
 
 type Command = Extract<SubjectName, `ctl.${string}`>;
 type Handler<Name extends Command> = (
@@ -29,6 +30,9 @@ const handlers: { readonly [Name in Command]: Handler<Name> } = {
   "ctl.capability.revoke": revokeCapability,
   "ctl.capability.list": listCapabilities,
   "ctl.node.list": listNodes,
+  "ctl.provider.start": startProvider,
+  "ctl.provider.stop": stopProvider,
+  "ctl.provider.update": updateProvider,
   "ctl.provider.list": listProviders,
   "ctl.module.put": putModule,
   "ctl.module.list": listModules,

@@ -78,6 +78,7 @@ export function startControlPlane({
     facts,
     commands,
     reserved: new Map(),
+    startingProviders: new Set(),
     viewStatus() {
       const gaps = gapsOf(view);
       const complete = gaps.length === 0 && actor.getSnapshot().matches({ serving: "ready" });

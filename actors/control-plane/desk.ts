@@ -19,6 +19,8 @@ export interface Desk {
   readonly commands: RepeatedCommands;
   /** Instance ids of starts in progress, which the view does not know yet, with their names. */
   readonly reserved: Map<string, string | undefined>;
+  /** Names of providers whose starts are in progress. */
+  readonly startingProviders: Set<string>;
   /** How far the view can be trusted now. */
   viewStatus(): ViewStatus;
 }

@@ -1,3 +1,4 @@
+import { providerSummary } from "../../src/lattice/provider-summary.ts";
 import {
   allInstances,
   type InstanceView,
@@ -84,14 +85,10 @@ export function summarizeNode(desk: Desk, node: NodeView): NodeSummary {
 }
 
 export function summarizeProvider(desk: Desk, provider: ProviderView): ProviderSummary {
+  const { address, ...summary } = providerSummary(provider);
   const unreachable = provider.status !== "stopped" && isOutOfReach(desk, provider.nodeId);
-  return {
-    ...provider.info,
-    nodeId: provider.nodeId,
-    status: unreachable ? "unreachable" : provider.status,
-    since: provider.since,
-    ...(provider.reason === undefined ? {} : { reason: provider.reason }),
-  };
+  if (unreachable) return { ...summary, status: "unreachable" };
+  return address === undefined ? summary : { ...summary, address };
 }
 
 function byId(one: InstanceView, other: InstanceView): number {

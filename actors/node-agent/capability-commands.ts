@@ -6,6 +6,7 @@ import { type ErrorBody, errorBody, Failure } from "../../src/protocol/errors.ts
 import type { Assignment } from "../../src/protocol/instance-spec.ts";
 import { alive } from "./instance-commands.ts";
 import type { NodeWorld } from "./node-world.ts";
+import { createTurns } from "./turns.ts";
 
 /** Serves `capability.assign`, `capability.revoke` and `capability.list` of a node. */
 export function serveCapabilityCommands(world: NodeWorld): Subscription[] {
@@ -76,21 +77,6 @@ async function each(
     ),
   );
   return { instances, failed };
-}
-
-/** Runs what concerns one instance one after the other: two changes at once would lose one of them. */
-function createTurns(): (instanceId: string, act: () => Promise<void>) => Promise<void> {
-  const last = new Map<string, Promise<void>>();
-  return (instanceId, act) => {
-    const turn = (last.get(instanceId) ?? Promise.resolve()).then(act);
-    const quiet = turn
-      .catch(() => undefined)
-      .then(() => {
-        if (last.get(instanceId) === quiet) last.delete(instanceId);
-      });
-    last.set(instanceId, quiet);
-    return turn;
-  };
 }
 
 function notGranted(instanceId: string, capabilityId: string, grants: Map<string, Assignment>): Failure {

@@ -1,15 +1,19 @@
-import { type DoneActorEvent, fromPromise, sendTo, setup, spawnChild, stopChild } from "xstate";
+import { assertEvent, type DoneActorEvent, fromPromise, sendTo, setup, spawnChild, stopChild } from "xstate";
 import type { Chance } from "../../src/chance.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { ChildSpec } from "../supervisor/child-spec.ts";
-import { supervisorMachine, type SupervisorFact } from "../supervisor/supervisor-machine.ts";
+import {
+  type SupervisorCommand,
+  supervisorMachine,
+  type SupervisorFact,
+} from "../supervisor/supervisor-machine.ts";
 import { heartbeat } from "./heartbeat.ts";
 
 /** What a node agent is started with: its parts, and what it does to the world. */
 export interface NodeAgentInput {
   clock: Clock;
   chance: Chance;
-  /** The engine, and the providers. */
+  /** The engine, and the providers that it begins with. */
   children: readonly ChildSpec[];
   /** Opens what is needed before the node can join. */
   prepare: () => Promise<void>;
@@ -26,7 +30,12 @@ export interface NodeAgentInput {
 }
 
 /** What a node agent is told; the facts of its supervisor among it. */
-export type NodeAgentEvent = { type: "node.drain" } | { type: "bus.reconnected" } | SupervisorFact;
+export type NodeAgentEvent =
+  | { type: "node.drain" }
+  | { type: "bus.reconnected" }
+  /** For the supervisor of its parts. */
+  | { type: "parts.command"; command: SupervisorCommand }
+  | SupervisorFact;
 
 /**
  * A node: it joins, beats, and leaves in order. Its engine and its providers are children of one supervisor;
@@ -59,6 +68,10 @@ export const nodeAgentMachine = setup({
       id: "supervisor",
       input: ({ context: { children, clock, chance } }) => ({ children, now: () => clock.now(), chance }),
     }),
+    commandParts: sendTo("supervisor", ({ event }) => {
+      assertEvent(event, "parts.command");
+      return event.command;
+    }),
     stopChildren: sendTo("supervisor", { type: "stop" }),
     forgetChildren: stopChild("supervisor"),
   },
@@ -79,7 +92,10 @@ export const nodeAgentMachine = setup({
     },
     present: {
       invoke: { src: "heartbeat", input: ({ context: { clock, beat } }) => ({ clock, beat }) },
-      on: { "bus.reconnected": { actions: "beatNow" } },
+      on: {
+        "bus.reconnected": { actions: "beatNow" },
+        "parts.command": { actions: "commandParts" },
+      },
       initial: "running",
       states: {
         running: { on: { "node.drain": "draining" } },

@@ -20,10 +20,13 @@ import { createInstanceTable, untilStopped } from "./instance-table.ts";
 import { machineLabels, ownRssBytes, processIdentity } from "./machine-labels.ts";
 import { createModules } from "./module-commands.ts";
 import { nodeAgentMachine } from "./node-agent-machine.ts";
-import { engineSpec, type HostedProvider, providerSpec } from "./node-children.ts";
+import { engineSpec, providerChildId } from "./node-children.ts";
 import type { NodeWorld } from "./node-world.ts";
+import { serveProviderCommands } from "./provider-commands.ts";
+import { createHostedProviders } from "./provider-host.ts";
 import { createReadiness } from "./readiness.ts";
 import { createLatticeWatch } from "../lattice-watch/lattice-watch.ts";
+import type { HostedProvider, ProviderCatalog } from "../provider/provider-kind.ts";
 
 /** What a node is made of. */
 export interface NodeAgentOptions {
@@ -39,7 +42,10 @@ export interface NodeAgentOptions {
   instancesMax: number;
   /** Absent in a process that only hosts providers. */
   launchEngine?: EngineLauncher;
+  /** Those that it begins with. */
   providers: readonly HostedProvider[];
+  /** What it can be told to host later; nothing without it. */
+  catalog?: ProviderCatalog;
 }
 
 /** A node at work. */
@@ -53,7 +59,7 @@ export interface NodeAgent {
 
 /** Starts a node on that bus. The bus stays its caller's: it is not closed. */
 export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
-  const { lattice, nodeId, bus, clock, chance, log, launchEngine, providers, instancesMax } = options;
+  const { lattice, nodeId, bus, clock, chance, log, launchEngine, instancesMax, catalog } = options;
   assertId(nodeId, "nodeId");
   const speaker = createSpeaker({
     lattice,
@@ -65,7 +71,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   const watch = createLatticeWatch({ lattice, bus, clock, log });
   const readiness = createReadiness([
     ...(launchEngine === undefined ? [] : ["engine"]),
-    ...providers.map(({ provider }) => `provider-${provider}`),
+    ...options.providers.map(({ provider }) => providerChildId(provider)),
   ]);
   const subscriptions: Subscription[] = [];
   let cache: ModuleCache | undefined;
@@ -83,19 +89,28 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
     ...(load === undefined ? {} : { cells: load.cells }),
   });
 
+  const providers = createHostedProviders({
+    host: {
+      lattice,
+      nodeId,
+      bus,
+      clock,
+      log,
+      watch,
+      dropped: (provider, instanceId, topic, count) =>
+        speaker.state("provider.dropped", {
+          provider,
+          instanceId,
+          topic,
+          count,
+        }),
+    },
+    speaker,
+    first: options.providers,
+    supervise: (command) => actor.send({ type: "parts.command", command }),
+  });
   const children = [
-    ...providers.map((hosted) =>
-      providerSpec({
-        ...hosted,
-        lattice,
-        nodeId,
-        bus,
-        clock,
-        log,
-        watch,
-        state: (kind, data, cause) => speaker.state(kind, data, cause),
-      }),
-    ),
+    ...providers.specs,
     ...(launchEngine === undefined
       ? []
       : [
@@ -148,7 +163,11 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
           takesInstances: () => launchEngine !== undefined && !isLeaving,
         };
         subscriptions.push(...serveReplays(world));
-        if (providers.length > 0) watch.start();
+        if (options.providers.length > 0) watch.start();
+        if (catalog !== undefined)
+          subscriptions.push(
+            ...serveProviderCommands({ ...world, catalog, providers, isLeaving: () => isLeaving }),
+          );
         if (launchEngine === undefined) return;
         const modules = createModules(world);
         subscriptions.push(
@@ -173,7 +192,6 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       },
       async leave() {
         watch.stop();
-        await Promise.allSettled(providers.map(({ capability }) => capability.close()));
         for (const subscription of subscriptions) subscription.unsubscribe();
         speaker.state("node.left", { reason: leaveReason });
         await bus
@@ -181,6 +199,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
           .catch((error: unknown) => log.debug({ reason: String(error) }, "the goodbye may be lost"));
       },
       onChild(fact) {
+        providers.heard(fact);
         if (fact.type === "child.crashed")
           log.warn({ part: fact.id, reason: fact.reason }, "a part of the node ended");
         if (fact.type === "child.crashed" || fact.type === "child.failed")
@@ -189,7 +208,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
     },
   });
   const forgetFacts = speaker.onFact((fact) => {
-    if (fact.kind === "provider.available") readiness.done(`provider-${fact.data.provider}`);
+    if (fact.kind === "provider.available") readiness.done(providerChildId(fact.data.provider));
   });
   const forgetStatus = bus.onStatus((status) => {
     if (status.type === "reconnected") actor.send({ type: "bus.reconnected" });
@@ -224,7 +243,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
 
 function stateJoined(
   speaker: Speaker,
-  { labels, launchEngine, instancesMax }: NodeAgentOptions,
+  { labels, launchEngine, instancesMax, catalog }: NodeAgentOptions,
   cache: ModuleCache,
 ): void {
   speaker.state("node.joined", {
@@ -232,8 +251,9 @@ function stateJoined(
     protocolVersion,
     ...processIdentity(),
     labels: { ...labels, ...machineLabels() },
-    guestKinds: launchEngine === undefined ? [] : ["wapc", "wasi-command", "wasi-reactor"],
+    guestKinds: launchEngine === undefined ? [] : ["component", "wapc", "wasi-command", "wasi-reactor"],
     instancesMax: launchEngine === undefined ? 0 : instancesMax,
+    ...(catalog === undefined ? {} : { providerKinds: [...catalog.kinds] }),
   });
   for (const [digest, sizeBytes] of cache.list()) speaker.state("module.stored", { digest, sizeBytes });
 }

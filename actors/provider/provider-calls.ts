@@ -1,6 +1,6 @@
 import type { Bus, BusMessage } from "../../src/bus/bus.ts";
 import { respondFailure } from "../../src/bus/guest-answers.ts";
-import { createStreams } from "../../src/bus/streams.ts";
+import type { ByteStreams } from "../../src/byte-source.ts";
 import type { Capability } from "../../src/capabilities/capability.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { Log } from "../../src/log.ts";
@@ -12,16 +12,21 @@ import { isId } from "../../src/protocol/ids.ts";
 import { operationsOf, permissionFor } from "../../src/protocol/permissions.ts";
 import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
 import { createGrants, type Grant } from "./grants.ts";
-import type { OpenProvider } from "./provider-machine.ts";
+
+/** The bus side of a provider that is open for calls. */
+export interface ProviderCalls {
+  /** No new calls from here on; resolves once those in progress are answered. */
+  stop(): Promise<void>;
+}
 
 /** What a provider's bus side needs. */
 export interface ProviderCallsOptions {
   lattice: string;
-  /** The node or process that hosts it. */
-  nodeId: string;
   /** Its name on the lattice, and the queue group of all that serve it. */
   provider: string;
   capability: Capability;
+  /** Bodies that do not fit a call or its answer. */
+  streams: ByteStreams;
   bus: Bus;
   clock: Clock;
   log: Log;
@@ -34,10 +39,9 @@ export interface ProviderCallsOptions {
  * Serves the capability calls of one provider: checks, at every call, that the instance lives on the node that
  * the subject names and has a grant for this provider that covers the operation, then asks the capability.
  */
-export function openProviderCalls(options: ProviderCallsOptions): OpenProvider {
-  const { lattice, nodeId, provider, capability, bus, clock, log, watch, onBroken } = options;
+export function openProviderCalls(options: ProviderCallsOptions): ProviderCalls {
+  const { lattice, provider, capability, streams, bus, clock, log, watch, onBroken } = options;
   const { providerType } = capability;
-  const streams = createStreams({ lattice, holder: nodeId, bus, clock });
   const grants = createGrants({ lattice, provider, providerType, bus, clock, watch });
   const filter = filterFor("cap", { lattice, provider });
   const inProgress = new Set<Promise<void>>();
@@ -86,7 +90,6 @@ export function openProviderCalls(options: ProviderCallsOptions): OpenProvider {
     forgetStatus();
     await subscription.drain();
     await Promise.all(inProgress);
-    streams.close("the provider stopped");
     grants.end();
   }
 

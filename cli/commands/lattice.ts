@@ -1,23 +1,17 @@
 import { spawnSync } from "node:child_process";
 import type { Command } from "commander";
 import { productVersion } from "../../src/protocol/version.ts";
-import { moduleTable, nodeTable, providerTable } from "../render/lists.ts";
+import { moduleTable, nodeTable } from "../render/lists.ts";
 import { size } from "../render/quantities.ts";
 import { type Surroundings, withClient } from "../session.ts";
 
-/** Adds `nodes`, `providers`, `modules` and `doctor`. */
+/** Adds `nodes`, `modules` and `doctor`. */
 export function addLattice(program: Command, surroundings: Surroundings): void {
   const list = (name: string, says: string) => program.command(name).description(says);
   list("nodes", "list the nodes").action((_flags: unknown, command: Command) =>
     withClient(surroundings, command, async (client, session) => {
       const answer = await client.nodes();
       session.show(answer, () => nodeTable(session.paint, session.clock.now(), answer.nodes));
-    }),
-  );
-  list("providers", "list the providers").action((_flags: unknown, command: Command) =>
-    withClient(surroundings, command, async (client, session) => {
-      const answer = await client.providers();
-      session.show(answer, () => providerTable(session.paint, session.clock.now(), answer.providers));
     }),
   );
   list("modules", "list the modules and who holds them").action((_flags: unknown, command: Command) =>

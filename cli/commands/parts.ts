@@ -3,14 +3,14 @@ import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import type { NatsOptions } from "../../src/bus/nats-client.ts";
 import { randomId, systemChance } from "../../src/chance.ts";
-import { Failure } from "../../src/protocol/errors.ts";
 import { cliLimits, nodeLimits } from "../../src/limits.ts";
 import { type Part, runPart } from "../part.ts";
 import { keyValue, wholeNumber } from "../parse/usage.ts";
 import { runWith, type Session, type Surroundings } from "../session.ts";
 import type { UpFlags } from "../up/up.ts";
 
-interface PartFlags {
+/** What every part is told. */
+export interface PartFlags {
   id?: string;
   endWithStdin: boolean;
 }
@@ -19,6 +19,7 @@ interface NodeFlags extends PartFlags {
   cells?: number;
   instancesMax: number;
   modules?: string;
+  providerModules?: string;
 }
 
 /** Adds `up` and the parts of a lattice that it starts. What they are made of is loaded only when one is run. */
@@ -30,8 +31,9 @@ export function addParts(program: Command, surroundings: Surroundings): void {
       .addOption(new Option("--end-with-stdin", "end when stdin does").hideHelp().default(false));
   program
     .command("up")
-    .description("run a whole lattice on this machine: bus, control plane, node, kv provider")
+    .description("run a whole lattice on this machine: bus, control plane, node, providers")
     .option("--port <n>", "of the bus; 4222 if that is free, else any", wholeNumber)
+    .option("--http-port <n>", "of the http server; 8080 if that is free, else the next that is", wholeNumber)
     .option("--state <directory>", "where the bus, the modules and the logs are kept")
     .option("--cells <n>", "threads that run guests")
     .action((flags: UpFlags, command: Command) =>
@@ -58,6 +60,7 @@ export function addParts(program: Command, surroundings: Surroundings): void {
     .option("--cells <n>", "threads that run guests", wholeNumber)
     .option("--instances-max <n>", "how many it takes", wholeNumber, nodeLimits.instancesMaxDefault)
     .option("--modules <directory>", "where it keeps modules")
+    .option("--provider-modules <directory>", "whose files may be started here as providers: module:<file>")
     .action((flags: NodeFlags, command: Command) =>
       runWith(surroundings, command, (session) =>
         runPart(
@@ -65,20 +68,6 @@ export function addParts(program: Command, surroundings: Surroundings): void {
           { component: "node", id: flags.id ?? `node-${randomId(6)}` },
           flags.endWithStdin,
           node(flags),
-        ),
-      ),
-    );
-  part("provider", "run a provider")
-    .argument("<kind>", "kv")
-    .option("--id <id>", "the name of its process")
-    .option("--name <name>", "the name of the provider; its kind unless given")
-    .action((kind: string, flags: PartFlags & { name?: string }, command: Command) =>
-      runWith(surroundings, command, (session) =>
-        runPart(
-          session,
-          { component: "provider", id: flags.id ?? `${kind}-${randomId(6)}` },
-          flags.endWithStdin,
-          provider(kind, flags.name ?? kind),
         ),
       ),
     );
@@ -93,6 +82,7 @@ const controlPlane: Part = async ({ lattice, clock }, { id, bus, log }) => {
 function node(flags: NodeFlags): Part {
   return async (session, { id, bus, log }) => {
     const { startNodeAgent } = await import("../../actors/node-agent/node-agent.ts");
+    const { createCatalog } = await import("../providers/catalog.ts");
     const { engineLauncher } = await import("../../src/wasm/engine-process.ts");
     const { lattice, clock } = session;
     const modulesDirectory = resolve(flags.modules ?? defaultModules(session, id));
@@ -118,42 +108,23 @@ function node(flags: NodeFlags): Part {
       instancesMax: flags.instancesMax,
       launchEngine,
       providers: [],
+      catalog: createCatalog({
+        nats: busOf(session, `providers of ${id}`),
+        clock,
+        moduleDirectory: flags.providerModules === undefined ? undefined : resolve(flags.providerModules),
+      }),
     });
     return { ready: started.ready, stop: () => started.stop("its operator ended it") };
   };
 }
 
-function provider(kind: string, name: string): Part {
-  return async (session, { id, bus, log }) => {
-    if (kind !== "kv") throw unknownKind(kind);
-    const { startNodeAgent } = await import("../../actors/node-agent/node-agent.ts");
-    const { createMemoryKv } = await import("../../src/capabilities/kv/memory.ts");
-    const started = startNodeAgent({
-      lattice: session.lattice,
-      nodeId: id,
-      bus,
-      clock: session.clock,
-      chance: systemChance,
-      log,
-      labels: {},
-      modulesDirectory: defaultModules(session, id),
-      instancesMax: 0,
-      providers: [{ provider: name, capability: createMemoryKv(), backend: "memory" }],
-    });
-    return { ready: started.ready, stop: () => started.stop("its operator ended it") };
-  };
-}
-
-/** The same bus for a process of its own. */
-function busOf({ nats, creds }: Session, name: string): NatsOptions {
+/** The same bus for another connection: of a process of its own, or of what needs more than the port. */
+export function busOf({ nats, creds }: Session, name: string): NatsOptions {
   const credentials = creds === undefined ? {} : { credsFile: creds };
   return { servers: nats.split(","), name, ...credentials, connectTimeoutMs: cliLimits.partConnectTimeoutMs };
 }
 
-function defaultModules({ env, lattice }: Session, id: string): string {
+/** Where a process keeps modules when nobody says. */
+export function defaultModules({ env, lattice }: Session, id: string): string {
   return join(env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "wasmatrix", lattice, id);
-}
-
-function unknownKind(kind: string): Failure {
-  return new Failure("INVALID_REQUEST", `there is no provider of the kind ${kind}`, { fix: "There is: kv." });
 }

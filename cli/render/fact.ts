@@ -30,7 +30,14 @@ const sentences: Sentences = {
     `was denied ${data.providerType} ${data.operation}: it lacks ${data.permission}  → ${data.fix}`,
   "provider.starting": (data) => `provider ${data.provider} (${data.backend}) starts`,
   "provider.available": (data) => `provider ${data.provider} (${data.backend}) is available`,
+  "provider.unwell": (data) => `provider ${data.provider} is not well: ${data.reason}`,
+  "provider.updated": (data) =>
+    `provider ${data.provider} (${data.backend}) took the place of the former one`,
+  "provider.draining": (data) => `provider ${data.provider} ends what it has begun`,
   "provider.failed": (data) => `provider ${data.provider} failed: ${data.reason}`,
+  "provider.gave-up": (data) => `provider ${data.provider} is given up: ${data.reason}`,
+  "provider.dropped": (data) =>
+    `provider ${data.provider} lost ${times(data.count, "message")} for ${data.instanceId} on ${data.topic}`,
   "provider.stopped": (data) => `provider ${data.provider} stopped: ${data.reason}`,
   "module.stored": (data) => `holds module ${shortDigest(data.digest)}, ${size(data.sizeBytes)}`,
   "module.evicted": (data) => `no longer holds module ${shortDigest(data.digest)}`,
@@ -57,9 +64,9 @@ export function factLine(paint: Paint, fact: Fact): string {
 }
 
 function colourOf(paint: Paint, kind: FactKind): (text: string) => string {
-  if (/crashed|gave-up|failed|lost|refused|denied/.test(kind)) return paint.red;
+  if (/crashed|gave-up|failed|lost|refused|denied|unwell|dropped/.test(kind)) return paint.red;
   if (/backing-off|restarting|draining|stopped|left|revoked|evicted/.test(kind)) return paint.yellow;
-  if (/running|available|joined|started|assigned/.test(kind)) return paint.green;
+  if (/running|available|updated|joined|started|assigned/.test(kind)) return paint.green;
   return paint.cyan;
 }
 

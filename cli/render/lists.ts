@@ -57,9 +57,10 @@ export function providerTable(
     one.backend,
     one.nodeId,
     ago(one.since, nowMs),
-    one.reason ?? "",
+    String(one.restarts ?? 0),
+    one.reason ?? one.address ?? "",
   ]);
-  return table(paint, ["provider", "type", "status", "backend", "node", "since", ""], rows);
+  return table(paint, ["provider", "type", "status", "backend", "node", "since", "restarts", ""], rows);
 }
 
 /** Modules as a table. */

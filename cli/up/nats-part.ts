@@ -31,16 +31,17 @@ export function natsCommand(port: number, stateDirectory: string): { command: st
   return { command: "/bin/sh", args: ["-c", guarded, "nats-part", "-c", config] };
 }
 
-/** That port of the loopback address if it is free; without one 4222 if that is free, else any that is. */
-export async function freePort(wanted?: number): Promise<number> {
-  if (wanted !== undefined) {
-    const port = await tryPort(wanted);
-    if (port === undefined) throw portTaken(wanted);
-    return port;
+/** That port of the loopback address if it is free; without one the first of `usual` that is, else any. */
+export async function freePort(
+  flag: string,
+  wanted: number | undefined,
+  usual: readonly number[],
+): Promise<number> {
+  for (const one of wanted === undefined ? [...usual, 0] : [wanted]) {
+    const port = await tryPort(one);
+    if (port !== undefined) return port;
   }
-  const port = (await tryPort(4222)) ?? (await tryPort(0));
-  if (port === undefined) throw portTaken(0);
-  return port;
+  throw portTaken(flag, wanted ?? 0);
 }
 
 function tryPort(port: number): Promise<number | undefined> {
@@ -60,9 +61,9 @@ function noServer(): Failure {
   });
 }
 
-function portTaken(port: number): Failure {
+function portTaken(flag: string, port: number): Failure {
   return new Failure("RESOURCE_EXHAUSTED", `port ${port} of 127.0.0.1 is taken`, {
-    fix: "Give another --port, or none to have a free one chosen.",
+    fix: `Give another ${flag}, or none to have a free one chosen.`,
     retry: "never",
   });
 }

@@ -20,19 +20,22 @@ const mainFile = fileURLToPath(new URL("../main.ts", import.meta.url));
 /** What `up` may be told. */
 export interface UpFlags {
   readonly port?: number;
+  readonly httpPort?: number;
   readonly state?: string;
   readonly cells?: string;
 }
 
-/** Runs a whole lattice on this machine until the session ends: the bus, a control plane, a node, the kv provider. */
+/** Runs a whole lattice on this machine until the session ends: the bus, a control plane, a node, the providers. */
 export async function up(session: Session, flags: UpFlags): Promise<void> {
   const { lattice, paint, clock, env } = session;
   assertId(lattice, "lattice");
   const state = resolve(flags.state ?? defaultState(env, lattice));
   const logs = join(state, "logs");
   mkdirSync(logs, { recursive: true });
-  const port = await freePort(flags.port);
+  const port = await freePort("--port", flags.port, [4222]);
+  const httpPort = await freePort("--http-port", flags.httpPort, httpPorts);
   const url = `nats://127.0.0.1:${port}`;
+  const http = `http://127.0.0.1:${httpPort}`;
   const starting = new Set<string>();
   const allReady = Promise.withResolvers<void>();
   const part = (id: string, command: string, args: readonly string[], saysWhenReady: boolean): ChildSpec => {
@@ -65,7 +68,7 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
       children: [
         part("nats-server", nats.command, nats.args, false),
         own("control-plane", "control-plane"),
-        own("provider-kv", "provider", "kv", "--id", "kv-1"),
+        own("providers", ...standardProviders(`127.0.0.1:${httpPort}`)),
         own("node", "node", "--id", "node-1", "--modules", join(state, "modules"), ...cells),
       ],
       now: () => clock.now(),
@@ -94,8 +97,8 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
     const abandoned = AbortSignal.any([session.ended, abortedBy(ended)]);
     const answers = await untilAnswering(session, url, allReady.promise, abandoned);
     if (answers)
-      session.show({ ok: true, nats: url, lattice, state, logs }, () =>
-        welcome(session, { url, state, logs }),
+      session.show({ ok: true, nats: url, http, lattice, state, logs }, () =>
+        welcome(session, { url, http, state, logs }),
       );
   } catch (error) {
     stop();
@@ -105,12 +108,45 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
   await ended;
 }
 
+/** Of the http server: the usual one, and those that people take when that is in use. */
+const httpPorts = [8080, 8081, 8082, 8083, 8084, 8085, 8086, 8087, 8088, 8089];
+
+/**
+ * One process for all of them: it starts in the time of one, and calls to a provider do not pass through a node's
+ * agent, which steers. What they store is in the bus, so that it outlasts them.
+ */
+function standardProviders(listen: string): string[] {
+  return [
+    "provider",
+    "kv",
+    "http",
+    "http-server",
+    "messaging",
+    "blobstore",
+    "--id",
+    "providers-1",
+    "--backend",
+    "kv=nats",
+    "--backend",
+    "blobstore=nats",
+    "--config",
+    `http-server.listen=${listen}`,
+  ];
+}
+
 const policy = { type: "backoff", delayMs: 200, maxDelayMs: 5_000, maxRetries: 5 } as const;
 
-function welcome({ paint, lattice }: Session, at: { url: string; state: string; logs: string }): string {
+function welcome(
+  { paint, lattice }: Session,
+  at: { url: string; http: string; state: string; logs: string },
+): string {
   const facts = pairs(paint, [
     ["lattice", paint.bold(lattice)],
     ["bus", paint.bold(at.url)],
+    [
+      "http",
+      `${paint.bold(at.http)}  ${paint.dim("for guests with a grant like web=http-server:serve?path=/")}`,
+    ],
     ["state", at.state],
     ["logs", at.logs],
   ]);

@@ -1,5 +1,6 @@
 import { echoCalls, moleculerCalls, requests } from "./calls.ts";
 import type { Figure } from "./figure.ts";
+import { httpIn } from "./http.ts";
 import { kvGets } from "./kv.ts";
 import { crashRestart, density, startKnown, startThousand } from "./lifecycles.ts";
 import { rebuild } from "./rebuild.ts";
@@ -16,6 +17,7 @@ export const benchmarks: Readonly<
   "call.echo.p50": { run: (name) => echoCalls(name, 32, 1) },
   "call.moleculer.32B.64": { peers: true, run: moleculerCalls },
   "kv.get.64": { run: kvGets },
+  "http.in": { run: httpIn },
   "start.known.p50": { run: startKnown },
   "start.count1000": { run: startThousand },
   "density.5000": { run: density },

@@ -71,7 +71,7 @@ function serveStream(
   source: ByteSource,
   onEnd: () => void,
 ): (reason: string) => void {
-  let idle: Timer | undefined;
+  let idle: Timer;
   let pending: Promise<Uint8Array | undefined> | undefined;
   let isReading = false;
   let isOpen = true;
@@ -208,7 +208,11 @@ function readStream(
       if (isOver) return;
       isOver = true;
       rest = undefined;
-      if (bus.connected) bus.publish(subjectFor("stream", { ...address, verb: "cancel" }), nothing);
+      try {
+        bus.publish(subjectFor("stream", { ...address, verb: "cancel" }), nothing);
+      } catch {
+        // Whoever serves it gives it up by itself when nobody reads.
+      }
     },
   };
 }

@@ -4,7 +4,7 @@ import { connectNats } from "../bus/nats-bus.ts";
 import { clientLimits } from "../limits.ts";
 import { filterFor } from "../protocol/addresses.ts";
 import type { LogLine } from "../protocol/calls.ts";
-import type { ListedAssignment } from "../protocol/commands.ts";
+import type { ListedAssignment, ProviderSummary } from "../protocol/commands.ts";
 import type { Fact, FactKind } from "../protocol/facts.ts";
 import { assertId } from "../protocol/ids.ts";
 import type { InstanceSummary } from "../protocol/instance-spec.ts";
@@ -59,6 +59,11 @@ export interface Client {
   assignments(target?: Target): AsyncGenerator<ListedAssignment, void>;
   nodes(): Promise<ControlAnswer<"ctl.node.list">>;
   providers(): Promise<ControlAnswer<"ctl.provider.list">>;
+  /** Resolves once it serves; rejects with the reason why it cannot. */
+  startProvider(request: QuestionOf<"ctl.provider.start">): Promise<ProviderSummary[]>;
+  stopProvider(request: QuestionOf<"ctl.provider.stop">): Promise<ProviderSummary[]>;
+  /** Resolves once the new one serves; rejects with the reason why it cannot, and then the old one still does. */
+  updateProvider(request: QuestionOf<"ctl.provider.update">): Promise<ProviderSummary[]>;
   modules(): Promise<ControlAnswer<"ctl.module.list">>;
   /** The latest facts that a control plane remembers, oldest first. */
   latestFacts(filter?: QuestionOf<"ctl.fact.list">): Promise<Fact[]>;
@@ -122,6 +127,9 @@ export function clientOn(bus: Bus, lattice: string): Client {
       }),
     nodes: () => ask("ctl.node.list", {}),
     providers: () => ask("ctl.provider.list", {}),
+    startProvider: async (request) => (await ask("ctl.provider.start", request)).providers,
+    stopProvider: async (request) => (await ask("ctl.provider.stop", request)).providers,
+    updateProvider: async (request) => (await ask("ctl.provider.update", request)).providers,
     modules: () => ask("ctl.module.list", {}),
     latestFacts: async (filter = {}) => (await ask("ctl.fact.list", filter)).facts,
     putModule: (bytes, onProgress) => putModule(bus, ask, bytes, onProgress),

@@ -1,8 +1,15 @@
 import { viewLimits } from "../limits.ts";
-import type { Fact, FactReplay } from "../protocol/facts.ts";
+import type { Fact, FactReplay, ProviderInfo } from "../protocol/facts.ts";
 import type { InstanceStatus } from "../protocol/instance-spec.ts";
 import { digestText, forget } from "./digest.ts";
-import { createNodeView, type Doubt, type InstanceView, type LatticeView, type NodeView } from "./view.ts";
+import {
+  createNodeView,
+  type Doubt,
+  type InstanceView,
+  type LatticeView,
+  type NodeView,
+  type ProviderView,
+} from "./view.ts";
 
 /**
  * Adds one fact to the view. What is old, repeated or of a former life changes nothing; what shows that
@@ -152,8 +159,16 @@ function change(node: NodeView, fact: Fact): void {
       return changeProvider(node, fact, "starting", undefined);
     case "provider.available":
       return changeProvider(node, fact, "available", undefined);
+    case "provider.updated":
+      return changeProvider(node, fact, "available", undefined);
+    case "provider.unwell":
+      return changeProvider(node, fact, "unwell", fact.data.reason);
+    case "provider.draining":
+      return changeProvider(node, fact, "draining", undefined);
     case "provider.failed":
       return changeProvider(node, fact, "failed", fact.data.reason);
+    case "provider.gave-up":
+      return changeProvider(node, fact, "gave-up", fact.data.reason);
     case "provider.stopped":
       return changeProvider(node, fact, "stopped", fact.data.reason);
     case "module.stored":
@@ -166,6 +181,7 @@ function change(node: NodeView, fact: Fact): void {
     case "module.admitted":
     case "module.refused":
     case "capability.denied":
+    case "provider.dropped":
     case "engine.started":
     case "engine.lost":
     case "cell.lost":
@@ -231,18 +247,27 @@ function changeGrants(node: NodeView, instanceId: string, apply: (instance: Inst
   node.digest.changed.add(instance);
 }
 
-type ProviderFact = Extract<Fact, { data: { provider: string } }>;
+type ProviderFact = Extract<Fact, { data: ProviderInfo }>;
 
 function changeProvider(
   node: NodeView,
   fact: ProviderFact,
-  status: "starting" | "available" | "stopped" | "failed",
+  status: ProviderView["status"],
   reason: string | undefined,
 ): void {
-  const { provider, providerType, backend, version } = fact.data;
+  const { provider, providerType, backend, version, kind, restarts, address, commandId } = fact.data;
   node.providers.set(provider, {
     nodeId: node.nodeId,
-    info: { provider, providerType, backend, version },
+    info: {
+      provider,
+      providerType,
+      backend,
+      version,
+      ...(kind === undefined ? {} : { kind }),
+      ...(restarts === undefined ? {} : { restarts }),
+      ...(address === undefined ? {} : { address }),
+      ...(commandId === undefined ? {} : { commandId }),
+    },
     status,
     since: fact.at,
     reason,

@@ -70,6 +70,12 @@ function tellProvider(provider: ProviderView): Saying {
       return { kind: "provider.starting", at, data: info };
     case "available":
       return { kind: "provider.available", at, data: info };
+    case "unwell":
+      return { kind: "provider.unwell", at, data: { ...info, reason } };
+    case "draining":
+      return { kind: "provider.draining", at, data: info };
+    case "gave-up":
+      return { kind: "provider.gave-up", at, data: { ...info, reason } };
     case "failed":
       return { kind: "provider.failed", at, data: { ...info, reason } };
     case "stopped":

@@ -33,7 +33,7 @@ export interface Backoff {
 export interface ProviderView {
   readonly nodeId: string;
   readonly info: ProviderInfo;
-  readonly status: "starting" | "available" | "stopped" | "failed";
+  readonly status: "starting" | "available" | "unwell" | "draining" | "stopped" | "failed" | "gave-up";
   readonly since: string;
   readonly reason: string | undefined;
 }

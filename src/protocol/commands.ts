@@ -107,14 +107,54 @@ export const ProviderSummary = z.looseObject({
   provider: Id,
   providerType: Id,
   nodeId: Id,
-  status: z.enum(["starting", "available", "stopped", "failed", "unreachable"]),
+  status: z.enum([
+    "starting",
+    "available",
+    "unwell",
+    "draining",
+    "stopped",
+    "failed",
+    "gave-up",
+    "unreachable",
+  ]),
+  kind: z.string().optional(),
   backend: z.string(),
   version: z.string(),
   since: z.string(),
+  restarts: z.int().optional(),
+  address: z.string().optional(),
   reason: z.string().optional(),
 });
 export type ProviderSummary = z.infer<typeof ProviderSummary>;
 export const ProvidersListed = answer({ providers: z.array(ProviderSummary), view: ViewStatus });
+export const ProvidersChanged = answer({ providers: z.array(ProviderSummary) });
+
+/** `kv`, `module:clock.ts`; which there are, a host says in `node.joined`. */
+export const ProviderKindName = z.string().min(1).max(messageLimits.providerKindCharactersMax);
+export const ProviderStart = z
+  .strictObject({
+    provider: Id,
+    kind: ProviderKindName,
+    backend: Id.optional(),
+    config: StringMap.default({}),
+    nodeId: Id.optional(),
+    requires: StringMap.default({}),
+    ...commandId,
+  })
+  .refine((request) => request.nodeId === undefined || Object.keys(request.requires).length === 0, {
+    message: "give either nodeId or requires",
+  });
+/** On that node, or wherever it is. */
+export const ProviderStop = z.strictObject({ provider: Id, nodeId: Id.optional(), ...commandId });
+/** What is left out stays as it is; `config` is replaced as a whole, and begins anew with another kind or backend. */
+export const ProviderUpdate = z.strictObject({
+  provider: Id,
+  nodeId: Id.optional(),
+  kind: ProviderKindName.optional(),
+  backend: Id.optional(),
+  config: StringMap.optional(),
+  ...commandId,
+});
 
 /** A module whole, or one piece of it; the last piece makes it whole. */
 export const ModulePut = z.union([

@@ -16,8 +16,22 @@ export const ProviderInfo = z.looseObject({
   /** What it is made of: `memory`. */
   backend: z.string(),
   version: z.string(),
+  /** How it was asked for: its type, or `module:<file>` for one of somebody's own. */
+  kind: z.string().optional(),
+  /** How often it was started again after a failure. */
+  restarts: z.int().min(0).optional(),
+  /** Where it can be reached from outside: `http://127.0.0.1:8080`. */
+  address: z.string().optional(),
+  /** The command that started it; none for one that its process began with. */
+  commandId: Id.optional(),
 });
 export type ProviderInfo = z.infer<typeof ProviderInfo>;
+
+const ProviderTrouble = ProviderInfo.extend({ reason: z.string() });
+
+/** A kind of provider that a host can run, with what it can be made of; the first is taken where none is asked for. */
+export const ProviderKindInfo = z.looseObject({ kind: z.string(), backends: z.array(z.string()) });
+export type ProviderKindInfo = z.infer<typeof ProviderKindInfo>;
 
 const instanceId = { instanceId: Id };
 const restarts = z.int().min(0);
@@ -34,6 +48,8 @@ export const factData = {
     /** Empty for a process that only hosts providers. */
     guestKinds: z.array(z.string()),
     instancesMax: z.int(),
+    /** What `provider.start` can ask of it. */
+    providerKinds: z.array(ProviderKindInfo).optional(),
   }),
   "node.heartbeat": z.looseObject({ digest: z.string(), load: Load }),
   "node.draining": z.strictObject({}),
@@ -66,8 +82,17 @@ export const factData = {
   }),
   "provider.starting": ProviderInfo,
   "provider.available": ProviderInfo,
-  "provider.failed": ProviderInfo.extend({ reason: z.string() }),
-  "provider.stopped": ProviderInfo.extend({ reason: z.string() }),
+  /** It runs and serves calls, but its check says that they fail; `provider.available` ends it. */
+  "provider.unwell": ProviderTrouble,
+  /** A newer one took its place and serves; the old one ends what it has begun. */
+  "provider.updated": ProviderInfo,
+  "provider.draining": ProviderInfo,
+  "provider.failed": ProviderTrouble,
+  /** It failed too often and is not started again by itself. */
+  "provider.gave-up": ProviderTrouble,
+  "provider.stopped": ProviderTrouble,
+  /** Messages for an instance that were lost on the way to it. */
+  "provider.dropped": z.strictObject({ provider: Id, ...instanceId, topic: z.string(), count: z.int() }),
   "module.stored": z.strictObject({ digest: Digest, sizeBytes: z.int() }),
   "module.evicted": z.strictObject({ digest: Digest }),
   "module.admitted": z.strictObject({ digest: Digest, guestKind: z.string(), sizeBytes: z.int() }),

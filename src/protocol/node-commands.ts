@@ -1,6 +1,15 @@
 import { z } from "zod";
 import { messageLimits } from "../limits.ts";
-import { Assignment, Bytes, Digest, Id, InstanceSummary, InstanceTemplate } from "./instance-spec.ts";
+import { ProviderKindName, ProviderSummary } from "./commands.ts";
+import {
+  Assignment,
+  Bytes,
+  Digest,
+  Id,
+  InstanceSummary,
+  InstanceTemplate,
+  StringMap,
+} from "./instance-spec.ts";
 import { answer, ErrorBodySchema } from "./reply.ts";
 
 const instanceIds = { instanceIds: z.array(Id).min(1).max(messageLimits.startCountMax) };
@@ -47,6 +56,26 @@ export const NodeCapabilityDone = answer({
   instances: z.array(Id),
   failed: z.array(z.looseObject({ instanceId: Id, error: ErrorBodySchema })),
 });
+
+/** Runs a provider in this node's process; answered once it serves calls. */
+export const NodeProviderStart = z.strictObject({
+  provider: Id,
+  kind: ProviderKindName,
+  backend: Id.optional(),
+  config: StringMap.default({}),
+  commandId: Id.optional(),
+});
+export type NodeProviderStart = z.infer<typeof NodeProviderStart>;
+export const NodeProviderStop = z.strictObject({ provider: Id, commandId: Id.optional() });
+export const NodeProviderUpdate = z.strictObject({
+  provider: Id,
+  kind: ProviderKindName.optional(),
+  backend: Id.optional(),
+  config: StringMap.optional(),
+  commandId: Id.optional(),
+});
+export type NodeProviderUpdate = z.infer<typeof NodeProviderUpdate>;
+export const NodeProviderDone = answer({ provider: ProviderSummary });
 
 /** One piece of a module to be held here. */
 export const NodeModulePut = z.strictObject({

@@ -19,6 +19,8 @@ interface Scope {
 /** What one operation needs. */
 interface Operation {
   readonly permission: Permission;
+  /** A second one that it needs as well, which cannot be narrowed. */
+  readonly also?: Permission;
   /** The field of its payload that a narrowed permission is about: a text, or a list of texts or of maps with a key. */
   readonly about?: string;
   /** Where what counts is a part of that text: the host of a URL. */
@@ -106,14 +108,8 @@ const builtIn: ReadonlyMap<string, ProviderType> = new Map([
         ...all("blob:read", undefined, "container-exists", "container-info", "list-objects"),
         ...all("blob:read", undefined, "object-exists", "object-info", "get-object"),
         ...all("blob:write", undefined, "create-container", "put-object", "copy-object"),
-        ...all(
-          "blob:delete",
-          undefined,
-          "delete-container",
-          "delete-objects",
-          "clear-container",
-          "move-object",
-        ),
+        ...all("blob:delete", undefined, "delete-container", "delete-objects", "clear-container"),
+        ["move-object", { permission: "blob:delete", also: "blob:write" }],
       ]),
       permissions: new Map([
         ["blob:read", undefined],
@@ -227,12 +223,16 @@ export function permissionSet(providerType: string, permissions: readonly Permis
     missing(operation, payload) {
       const needed = type.operations.get(operation);
       if (needed === undefined) return `${providerType}:${operation}`;
-      const { permission } = needed;
+      const { permission, also } = needed;
+      if (also !== undefined && !whole.has(also)) return also;
       if (whole.has(permission)) return undefined;
       const scope = type.permissions.get(permission);
       const granted = narrowed.get(permission) ?? [];
       if (scope === undefined || (granted.length === 0 && scope.isOptional)) return permission;
-      const outside = about(needed, payload()).find((one) => !granted.some((arg) => scope.covers(arg, one)));
+      const handles = providerType === "messaging" && narrowed.has("msg:subscribe");
+      const outside = about(needed, payload()).find(
+        (one) => !granted.some((arg) => scope.covers(arg, one)) && !(handles && isInbox(one)),
+      );
       return outside === undefined ? undefined : `${permission}:${outside}`;
     },
   };
@@ -294,6 +294,14 @@ function about({ about: field, part = (text) => text }: Operation, payload: unkn
 
 function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).hostname : "";
+}
+
+/**
+ * Where the answer to a message goes. Nobody can be granted an inbox; the provider lets a guest that handles messages
+ * publish to that of the message it is handling, and to no other.
+ */
+function isInbox(topic: string): boolean {
+  return topic.startsWith("_INBOX.");
 }
 
 function targetProblem(text: string): string | undefined {

@@ -47,6 +47,10 @@ const toNode = <P extends z.ZodType, R extends z.ZodType>(verb: string, payload:
     says,
   });
 
+/** To a node, or to a process that only hosts providers. */
+const toHost = <P extends z.ZodType, R extends z.ZodType>(verb: string, payload: P, reply: R, says: string) =>
+  row({ ...toNode(verb, payload, reply, says), listeners: ["node", "provider"] });
+
 /** Every subject of the product. Nothing else in the repository contains a subject. */
 export const subjects = {
   "ctl.instance.start": ctl(
@@ -102,6 +106,24 @@ export const subjects = {
     command.NodeList,
     command.NodesListed,
     "Lists the nodes and how far each is known.",
+  ),
+  "ctl.provider.start": ctl(
+    "provider.start",
+    command.ProviderStart,
+    command.ProvidersChanged,
+    "Runs a provider inside a node and answers once it serves calls.",
+  ),
+  "ctl.provider.stop": ctl(
+    "provider.stop",
+    command.ProviderStop,
+    command.ProvidersChanged,
+    "Ends a provider; calls in progress are answered first, later ones get PROVIDER_UNAVAILABLE.",
+  ),
+  "ctl.provider.update": ctl(
+    "provider.update",
+    command.ProviderUpdate,
+    command.ProvidersChanged,
+    "Replaces a provider: the new one serves before the old one ends, and if it cannot, the old one stays.",
   ),
   "ctl.provider.list": ctl(
     "provider.list",
@@ -167,6 +189,24 @@ export const subjects = {
     ),
     publishers: ["provider", "control-plane"],
   }),
+  "node.provider.start": toHost(
+    "provider.start",
+    node.NodeProviderStart,
+    node.NodeProviderDone,
+    "Runs a provider in this node's process.",
+  ),
+  "node.provider.stop": toHost(
+    "provider.stop",
+    node.NodeProviderStop,
+    node.NodeProviderDone,
+    "Ends a provider of this node.",
+  ),
+  "node.provider.update": toHost(
+    "provider.update",
+    node.NodeProviderUpdate,
+    node.NodeProviderDone,
+    "Replaces a provider of this node.",
+  ),
   "node.module.put": toNode(
     "module.put",
     node.NodeModulePut,
@@ -222,7 +262,7 @@ export const subjects = {
   call: row({
     pattern: "wasmatrix.call.v1.{lattice}.{target}.{operation}",
     kind: "queue",
-    publishers: ["operator"],
+    publishers: ["operator", "node", "provider"],
     listeners: ["node"],
     payload: null,
     reply: null,

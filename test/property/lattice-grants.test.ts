@@ -10,6 +10,7 @@ beforeAll(async () => {
   await lattice.kvProvider("kv1");
   await lattice.node("n1");
   await lattice.node("n2");
+  await done(lattice, "provider.start", { provider: "elsewhere", kind: "kv" });
 });
 afterAll(() => lattice[Symbol.asyncDispose]());
 

@@ -41,6 +41,16 @@ const valid: Record<string, object[]> = {
   "capability.revoke": [{ ...target, capabilityId: "store" }],
   "capability.list": [{}, { ...target, limit: 1, after: "a" }],
   "node.list": [{}],
+  "provider.start": [
+    { provider: "other", kind: "kv", backend: "memory", nodeId: "n1" },
+    { provider: "third", kind: "kv", requires: { zone: "a" }, commandId: "third" },
+    { provider: "fourth", kind: "module:clock.ts", config: { zone: "UTC" } },
+  ],
+  "provider.stop": [{ provider: "other" }, { provider: "third", nodeId: "n1", commandId: "over" }],
+  "provider.update": [
+    { provider: "kv" },
+    { provider: "kv", kind: "kv", backend: "memory", config: {}, nodeId: "kv1" },
+  ],
   "provider.list": [{}],
   "module.put": [countingModule, { digest, sizeBytes: 8, offset: 0, bytes: "AGFzbQ==" }],
   "module.list": [{}],

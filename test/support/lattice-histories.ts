@@ -184,6 +184,9 @@ function act(speaker: Speaker, { act, which }: Step): void {
     case "provide":
       return speaker.state("provider.available", info);
     case "provider-fails":
+      if (which === 1) return speaker.state("provider.unwell", { ...info, reason: "slow" });
+      if (which === 2) return speaker.state("provider.gave-up", { ...info, restarts: 20, reason: "often" });
+      if (which === 3) return speaker.state("provider.draining", { ...info, address: "http://h:1" });
       return speaker.state("provider.failed", { ...info, reason: "broke" });
     case "store":
       return speaker.state("module.stored", { digest: digestOf(which), sizeBytes: which + 1 });

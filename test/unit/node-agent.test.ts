@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { createMemoryKv } from "../../src/capabilities/kv/memory.ts";
 import { failureInAnswer } from "../../src/bus/guest-answers.ts";
 import { subjectFor } from "../../src/protocol/addresses.ts";
 import { decode, encode } from "../../src/protocol/codec.ts";
 import { Failure } from "../../src/protocol/errors.ts";
+import { memoryKvProvider } from "../support/hosted-provider.ts";
 import { moduleDigest, nodeUnderTest } from "../support/node-under-test.ts";
 
 const kindsAbout = (facts: { kind: string; data: object }[], instanceId: string) =>
@@ -139,8 +139,7 @@ test("a leaving node ends its instances, closes its engine for good, and says go
 });
 
 test("a provider answers an instance with the grant, and refuses others and other nodes", async () => {
-  const capability = createMemoryKv();
-  const node = await nodeUnderTest({ providers: [{ provider: "kv", capability, backend: "memory" }] });
+  const node = await nodeUnderTest({ providers: [memoryKvProvider()] });
   await node.putModule();
   await node.start(["a"], {
     capabilities: [{ capabilityId: "store", providerType: "kv", permissions: ["kv:write"] }],

@@ -84,6 +84,19 @@ describe("R2.3: what a grant covers", () => {
     expect(missing("http", both, "request", to("nonsense"))).toBe("http:domain:");
   });
 
+  test("moving an object deletes and writes", () => {
+    expect(missing("blobstore", ["blob:delete"], "move-object")).toBe("blob:write");
+    expect(missing("blobstore", ["blob:write"], "move-object")).toBe("blob:delete");
+    expect(missing("blobstore", ["blob:write", "blob:delete"], "move-object")).toBeUndefined();
+  });
+
+  test("who handles messages may answer them, for the provider knows which inbox is whose", () => {
+    const answer = { topic: "_INBOX.a.b" };
+    expect(missing("messaging", ["msg:subscribe:a"], "publish", answer)).toBeUndefined();
+    expect(missing("messaging", ["msg:publish:>"], "publish", { topic: "a" })).toBeUndefined();
+    expect(missing("messaging", ["msg:publish:a"], "publish", answer)).toBe("msg:publish:_INBOX.a.b");
+  });
+
   test("a call grant is for a guest, or for one operation of it", () => {
     expect(permitsCall(["call:greeter"], "greeter", "hello")).toBe(true);
     expect(permitsCall(["call:greeter:hello"], "greeter", "hello")).toBe(true);

@@ -1,19 +1,14 @@
 import pino from "pino";
 import { expect, test } from "vitest";
-import { createActor } from "xstate";
 import { createLatticeWatch } from "../../actors/lattice-watch/lattice-watch.ts";
-import { providerSpec } from "../../actors/node-agent/node-children.ts";
 import { openProviderCalls } from "../../actors/provider/provider-calls.ts";
-import { supervisorMachine } from "../../actors/supervisor/supervisor-machine.ts";
 import { failureInAnswer } from "../../src/bus/guest-answers.ts";
 import type { Bus, BusMessage } from "../../src/bus/bus.ts";
+import { createStreams } from "../../src/bus/streams.ts";
 import { createMemoryKv } from "../../src/capabilities/kv/memory.ts";
-import { seededChance } from "../../src/chance.ts";
 import { subjectFor } from "../../src/protocol/addresses.ts";
 import { encode } from "../../src/protocol/codec.ts";
-import { startMemoryServer } from "../support/memory-bus.ts";
 import { nodeUnderTest } from "../support/node-under-test.ts";
-import { virtualClock } from "../support/virtual-clock.ts";
 
 const grant = (permissions: string[]) => ({
   capabilityId: "store",
@@ -70,9 +65,9 @@ async function remoteProvider() {
   const capability = createMemoryKv();
   const options = {
     lattice: "default",
-    nodeId: "p1",
     provider: "kv",
     capability,
+    streams: createStreams({ lattice: "default", holder: "p1", bus: slow, clock }),
     bus: slow,
     clock,
     log,
@@ -176,36 +171,4 @@ test("R2.3: an answer that was on its way when a revocation was heard is not bel
   });
   expect(await call()).toBe("PERMISSION_DENIED");
   expect(await call()).toBe("PERMISSION_DENIED");
-});
-
-test("R16: a provider that fails is started again by its supervisor, says so, and serves calls once", async () => {
-  const denySubscribe = ["wasmatrix.cap.>"];
-  const capability = createMemoryKv();
-  const clock = virtualClock(1_000);
-  const server = startMemoryServer({ clock });
-  const bus = server.connect({ denySubscribe });
-  const log = pino({ level: "silent" });
-  const watch = createLatticeWatch({ lattice: "default", bus, clock, log });
-  const said: string[] = [];
-  const state = (kind: string) => void said.push(kind);
-  const hosted = { provider: "kv", capability, backend: "memory" };
-  const spec = providerSpec({ ...hosted, lattice: "default", nodeId: "n1", bus, clock, log, watch, state });
-  const actor = createActor(supervisorMachine, {
-    clock,
-    input: { children: [spec], now: () => clock.now(), chance: seededChance(1) },
-  });
-  actor.start();
-  await clock.advance(0);
-  denySubscribe.length = 0;
-  await clock.advance(60_000);
-  expect(said).toEqual([
-    "provider.starting",
-    "provider.available",
-    "provider.failed",
-    "provider.starting",
-    "provider.available",
-  ]);
-  const where = { lattice: "default", provider: "kv", callingNode: "n1", operation: "explode" };
-  const answer = await server.connect().request(subjectFor("cap", where), new Uint8Array(), { timeoutMs: 1 });
-  expect(failureInAnswer(answer)?.code).toBe("INVALID_REQUEST");
 });

@@ -16,6 +16,14 @@ const busOptions = { servers: url, name: `benchmark-${nodeId}`, connectTimeoutMs
 const bus = await connectNats(busOptions);
 const log = createLog({ component: "node", lattice, node: nodeId }, { level: "warn", pretty: false });
 const clock = systemClock;
+const memoryKv = {
+  provider: "kv",
+  kind: "kv",
+  providerType: "kv",
+  backend: "memory",
+  config: {},
+  create: async () => createMemoryKv(),
+};
 const node = startNodeAgent({
   lattice,
   nodeId,
@@ -26,7 +34,7 @@ const node = startNodeAgent({
   labels: {},
   modulesDirectory,
   instancesMax: nodeLimits.instancesMaxDefault,
-  providers: hosts === "kv" ? [{ provider: "kv", capability: createMemoryKv(), backend: "memory" }] : [],
+  providers: hosts === "kv" ? [memoryKv] : [],
   ...(hosts === "kv"
     ? {}
     : {
