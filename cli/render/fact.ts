@@ -23,6 +23,9 @@ const sentences: Sentences = {
   "instance.restarting": (data) => `restarting: ${data.reason}`,
   "instance.gave-up": (data) => `is given up: ${data.reason}`,
   "instance.stopped": (data) => `stopped: ${data.reason}`,
+  "instance.relocated": (data) =>
+    `runs here as incarnation ${data.incarnation}, in place of its copy on ${data.from}`,
+  "instance.fenced": (data) => `makes room for incarnation ${data.by.incarnation} on ${data.by.nodeId}`,
   "capability.assigned": ({ assignment }) =>
     `may use ${assignment.capabilityId}: ${assignment.permissions.join(", ")}`,
   "capability.revoked": (data) => `may no longer use ${data.capabilityId}`,

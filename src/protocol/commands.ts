@@ -87,7 +87,7 @@ export const NodeSummary = z.looseObject({
   nodeId: Id,
   epoch: z.int(),
   /** `suspect` and `lost` are this reader's knowledge; the others are the node's own words. */
-  status: z.enum(["alive", "draining", "suspect", "lost", "left"]),
+  status: z.enum(["alive", "draining", "suspect", "lost", "back", "left"]),
   complete: z.boolean(),
   labels: StringMap,
   guestKinds: z.array(z.string()),

@@ -51,6 +51,14 @@ export const factData = {
   "instance.restarting": z.strictObject({ ...instanceId, restarts, reason: z.string() }),
   "instance.gave-up": z.strictObject({ ...instanceId, restarts, reason: z.string() }),
   "instance.stopped": z.strictObject({ ...instanceId, restarts, reason: z.string() }),
+  /** It runs here in place of a copy that was on another node, or of a former life of this one. */
+  "instance.relocated": z.strictObject({ ...instanceId, incarnation: z.int().min(1), from: Id }),
+  /** A copy elsewhere outranks this one, which ends. */
+  "instance.fenced": z.strictObject({
+    ...instanceId,
+    incarnation: z.int().min(1),
+    by: z.strictObject({ nodeId: Id, incarnation: z.int().min(1) }),
+  }),
   "capability.assigned": AssignmentFact,
   "capability.revoked": z.strictObject({ ...instanceId, capabilityId: Id }),
   "capability.denied": z.strictObject({

@@ -146,6 +146,18 @@ export const subjects = {
     node.NodeInstancesDone,
     "Restarts instances of this node.",
   ),
+  "node.instance.fence": toNode(
+    "instance.fence",
+    node.NodeInstancesFence,
+    node.NodeInstancesDone,
+    "Ends copies of this node that copies elsewhere outrank; calls in progress are answered first.",
+  ),
+  "node.node.ping": toNode(
+    "node.ping",
+    node.NodePing,
+    node.NodePong,
+    "Asks a silent node whether it is there; that nobody listens is the answer of the bus.",
+  ),
   "node.capability.assign": toNode(
     "capability.assign",
     node.NodeCapabilityAssign,
@@ -200,6 +212,15 @@ export const subjects = {
     payload: node.FactReplayRequest,
     reply: null,
     says: "Asks every node to tell its present facts again.",
+  }),
+  "plane.beat": row({
+    pattern: "wasmatrix.plane.v1.{lattice}.{controlPlane}.beat",
+    kind: "broadcast",
+    publishers: ["control-plane"],
+    listeners: ["control-plane", "observer"],
+    payload: node.ControlPlaneBeat,
+    reply: null,
+    says: "A control plane says that it is there, and whether it knows the whole lattice.",
   }),
   fact: row({
     pattern: "wasmatrix.fact.v1.{lattice}.{node}.{noun}.{verb}",
@@ -271,6 +292,7 @@ export type SubjectParameters = Partial<
     | "operation"
     | "provider"
     | "callingNode"
+    | "controlPlane"
     | "instance"
     | "holder"
     | "stream",

@@ -18,7 +18,15 @@ const arrows: Record<string, readonly string[]> = {
   "src/capabilities": ["src/byte-source.ts", "src/protocol", "src/limits.ts", "src/clock.ts"],
   "src/modules": ["src/protocol", "src/limits.ts", "src/clock.ts", "src/chance.ts"],
   "src/client": ["src/bus", "src/protocol", "src/limits.ts", "src/clock.ts", "src/chance.ts"],
-  "src/wasm": ["src/byte-source.ts", "src/bus", "src/protocol", "src/limits.ts", "src/clock.ts", "src/chance.ts", "src/log.ts"],
+  "src/wasm": [
+    "src/byte-source.ts",
+    "src/bus",
+    "src/protocol",
+    "src/limits.ts",
+    "src/clock.ts",
+    "src/chance.ts",
+    "src/log.ts",
+  ],
   "actors/restart-policy": ["src/protocol", "src/limits.ts", "src/chance.ts"],
   "actors/supervisor": ["actors/restart-policy", "src"],
   "actors/lattice-watch": ["src"],
@@ -77,7 +85,7 @@ describe("the house", () => {
     const wrong = files.filter(
       (file) =>
         file !== join("src", "protocol", "subjects.ts") &&
-        /["'`]wasmatrix\.(ctl|node|nodes|fact|call|cap|stream|log)\./.test(readFileSync(file, "utf8")),
+        /["'`]wasmatrix\.(ctl|node|nodes|plane|fact|call|cap|stream|log)\./.test(readFileSync(file, "utf8")),
     );
     expect(wrong).toEqual([]);
   });
