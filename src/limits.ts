@@ -181,6 +181,8 @@ export const nodeLimits = {
   engineRetriesMax: 1_000_000,
   /** Instances that end while their node leaves: the longest call that a guest may have by default, and some. */
   drainMs: 8_000,
+  /** A leaving node waits this long for others to take over what it runs; what they have not it ends. */
+  handOverMs: 10_000,
   /** How long a leaving node waits for its last facts to reach the server. */
   flushMs: 1_000,
 } as const;
@@ -233,6 +235,8 @@ export const controlPlaneLimits = {
   peerLostMs: 1_750,
   /** What becomes possible at the same time is done together: facts of one event come within some ms. */
   relocateGatherMs: 50,
+  /** A drain that does not say how long it may take. */
+  drainNodeMs: 30_000,
   /** Before instances are offered to another node after one did not take them; its loss is known by then. */
   relocateRetryMs: 500,
   /** A module that is invalid on one node is so on the others; but somebody may have stored a lost one again. */

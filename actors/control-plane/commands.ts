@@ -12,6 +12,8 @@ import {
 } from "./instance-commands.ts";
 import { listFacts, listNodes, listProviders } from "./listing-commands.ts";
 import { listModules, putModule } from "./module-commands.ts";
+import { drainNode, labelNode, leaveNode, resumeNode } from "./node-commands.ts";
+import { relocateInstance, scaleInstances } from "./scale-instances.ts";
 
 type Command = Extract<SubjectName, `ctl.${string}`>;
 type Handler<Name extends Command> = (
@@ -23,12 +25,17 @@ const handlers: { readonly [Name in Command]: Handler<Name> } = {
   "ctl.instance.start": startInstance,
   "ctl.instance.stop": stopInstance,
   "ctl.instance.restart": restartInstance,
+  "ctl.instance.relocate": relocateInstance,
+  "ctl.instance.scale": scaleInstances,
   "ctl.instance.query": queryInstance,
   "ctl.instance.list": listInstances,
   "ctl.capability.assign": assignCapability,
   "ctl.capability.revoke": revokeCapability,
   "ctl.capability.list": listCapabilities,
   "ctl.node.list": listNodes,
+  "ctl.node.drain": drainNode,
+  "ctl.node.resume": resumeNode,
+  "ctl.node.label": labelNode,
   "ctl.provider.list": listProviders,
   "ctl.module.put": putModule,
   "ctl.module.list": listModules,
@@ -37,7 +44,15 @@ const handlers: { readonly [Name in Command]: Handler<Name> } = {
 
 /** Answers every command of the subject table, shared with the other control planes of the lattice. */
 export function serveCommands(desk: Desk): Subscription[] {
-  return (Object.keys(handlers) as Command[]).map((name) => serveCommand(desk, name));
+  const leaving = serve(
+    desk.bus,
+    desk.clock,
+    "leave",
+    { lattice: desk.lattice },
+    (request, { node = "" }) => desk.commands.once({}, "leave", () => leaveNode(desk, request, node)),
+    "control-plane",
+  );
+  return [leaving, ...(Object.keys(handlers) as Command[]).map((name) => serveCommand(desk, name))];
 }
 
 function serveCommand<Name extends Command>(desk: Desk, name: Name): Subscription {

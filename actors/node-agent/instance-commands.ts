@@ -15,7 +15,11 @@ export function serveInstanceCommands(world: NodeWorld, modules: Modules): Subsc
   const here = { lattice, node: nodeId };
   return [
     serve(bus, clock, "node.instance.start", here, (request) => start(world, modules, request)),
-    serve(bus, clock, "node.node.ping", here, () => ({ epoch: world.speaker.epoch })),
+    serve(bus, clock, "node.instance.yield", here, ({ instanceIds }) => {
+      const here = instanceIds.filter((instanceId) => world.instances.get(instanceId) !== undefined);
+      for (const instanceId of here) world.speaker.state("instance.yielding", { instanceId });
+      return { instances: here };
+    }),
     serve(bus, clock, "node.instance.fence", here, ({ instances }) => fence(world, instances)),
     serve(bus, clock, "node.instance.stop", here, ({ instanceIds, commandId }) =>
       each(world, instanceIds, async (instanceId) => {

@@ -21,6 +21,7 @@ import { machineLabels, ownRssBytes, processIdentity } from "./machine-labels.ts
 import { createModules } from "./module-commands.ts";
 import { nodeAgentMachine } from "./node-agent-machine.ts";
 import { engineSpec, type HostedProvider, providerSpec } from "./node-children.ts";
+import { askToTakeOver, serveNodeCommands } from "./node-commands.ts";
 import type { NodeWorld } from "./node-world.ts";
 import { createReadiness } from "./readiness.ts";
 import { createLatticeWatch } from "../lattice-watch/lattice-watch.ts";
@@ -77,6 +78,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   let load: EngineLoad | undefined;
   let leaveReason = "it was told to";
   let isLeaving = false;
+  let opened: NodeWorld | undefined;
   const loadNow = () => ({
     instances: instances.size,
     rssBytes: ownRssBytes() + (load?.rssBytes ?? 0),
@@ -145,9 +147,11 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
           instances,
           instancesMax,
           cache: openedCache(),
-          takesInstances: () => launchEngine !== undefined && !isLeaving,
+          isLeaving: () => isLeaving,
+          takesInstances: () => launchEngine !== undefined && !isLeaving && speaker.own().status === "alive",
         };
-        subscriptions.push(...serveReplays(world));
+        opened = world;
+        subscriptions.push(...serveReplays(world), ...serveNodeCommands(world));
         if (providers.length > 0) watch.start();
         if (launchEngine === undefined) return;
         const modules = createModules(world);
@@ -160,9 +164,10 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       beat: () => speaker.heartbeat(loadNow()),
       stateDraining() {
         isLeaving = true;
-        speaker.state("node.draining", {});
+        if (speaker.own().status === "alive") speaker.state("node.draining", {});
       },
       async drain() {
+        if (opened !== undefined) await askToTakeOver(opened);
         const ending = instances.ids().map(async (instanceId) => {
           const instance = instances.get(instanceId);
           instance?.send({ type: "instance.stop", reason: "its node leaves" });

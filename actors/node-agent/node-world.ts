@@ -18,6 +18,8 @@ export interface NodeWorld {
   readonly instances: InstanceTable;
   readonly cache: ModuleCache;
   readonly instancesMax: number;
+  /** Whether it was told to end. */
+  isLeaving(): boolean;
   /** Whether this node takes new instances; false for one that only hosts providers, and for one that leaves. */
   takesInstances(): boolean;
 }

@@ -149,6 +149,12 @@ function change(node: NodeView, fact: Fact): void {
     case "node.draining":
       node.status = "draining";
       return;
+    case "node.resumed":
+      node.status = "alive";
+      return;
+    case "node.labelled":
+      if (node.joined !== undefined) node.joined = { ...node.joined, labels: fact.data.labels };
+      return;
     case "node.left":
       node.status = "left";
       return;
@@ -170,6 +176,11 @@ function change(node: NodeView, fact: Fact): void {
       return changeStatus(node, fact, "gave-up", fact.data.reason);
     case "instance.stopped":
       return changeStatus(node, fact, "stopped", fact.data.reason);
+    case "instance.yielding": {
+      const instance = node.instances.get(fact.data.instanceId);
+      if (instance !== undefined) instance.yields = true;
+      return;
+    }
     case "instance.crashed": {
       const instance = node.instances.get(fact.data.instanceId);
       if (instance !== undefined) instance.lastCrash = fact.data.crash;
@@ -245,6 +256,7 @@ function startInstance(node: NodeView, spec: InstanceView["spec"], restarts: num
     lastCrash: undefined,
     reason: undefined,
     backoff: undefined,
+    yields: false,
     share: [0, 0],
   };
   node.instances.set(spec.instanceId, instance);

@@ -39,6 +39,7 @@ function* tellInstance(instance: InstanceView): Generator<Saying> {
       at: instance.status === "crashed" ? at : lastCrash.at,
       data: { ...common, crash: lastCrash },
     };
+  if (instance.yields) yield { kind: "instance.yielding", at, data: { instanceId } };
   const reason = instance.reason ?? "";
   switch (instance.status) {
     case "starting":

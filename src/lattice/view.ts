@@ -17,6 +17,8 @@ export interface InstanceView {
   reason: string | undefined;
   /** While it is backing off: which try is due when. */
   backoff: Backoff | undefined;
+  /** Whether a copy elsewhere takes over: until this one ends it is in order, although it is outranked. */
+  yields: boolean;
   /** Its share of the node's digest; owned by digest.ts. */
   share: readonly [number, number];
 }

@@ -42,6 +42,18 @@ export const NodeInstancesFence = z.strictObject({
     .max(messageLimits.startCountMax),
 });
 
+/** Instances that are to run elsewhere soon: until they end here, both copies are in order. */
+export const NodeInstancesYield = z.strictObject({ ...instanceIds });
+export const NodeInstancesYielding = answer({ instances: z.array(Id) });
+
+/** Takes no new work, or takes it again. */
+export const NodeDraining = z.strictObject({ draining: z.boolean() });
+export const NodeLabels = z.strictObject({ labels: z.record(z.string(), z.string().nullable()) });
+export const NodeDone = answer({});
+
+/** What a node asks before it ends: that others take over what it runs. */
+export const NodeLeaving = z.strictObject({ timeoutMs: z.int().min(1) });
+
 /** Asks a node that is silent whether it is there. */
 export const NodePing = z.strictObject({});
 export const NodePong = answer({ epoch: z.int() });

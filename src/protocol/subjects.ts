@@ -67,6 +67,18 @@ export const subjects = {
     command.InstancesChanged,
     "Restarts an instance, also one that gave up.",
   ),
+  "ctl.instance.relocate": ctl(
+    "instance.relocate",
+    command.InstanceRelocate,
+    command.InstancesChanged,
+    "Moves an instance to another node; its new copy answers before the old one ends.",
+  ),
+  "ctl.instance.scale": ctl(
+    "instance.scale",
+    command.InstanceScale,
+    command.InstancesChanged,
+    "Starts or stops copies until a name has that many.",
+  ),
   "ctl.instance.query": ctl(
     "instance.query",
     command.InstanceQuery,
@@ -102,6 +114,24 @@ export const subjects = {
     command.NodeList,
     command.NodesListed,
     "Lists the nodes and how far each is known.",
+  ),
+  "ctl.node.drain": ctl(
+    "node.drain",
+    command.NodeDrain,
+    command.NodeDrained,
+    "Moves away what a node runs; it takes nothing new until it is resumed.",
+  ),
+  "ctl.node.resume": ctl(
+    "node.resume",
+    command.NodeResume,
+    command.NodeChanged,
+    "Lets a drained node take work again.",
+  ),
+  "ctl.node.label": ctl(
+    "node.label",
+    command.NodeLabel,
+    command.NodeChanged,
+    "Sets and removes labels of a running node.",
   ),
   "ctl.provider.list": ctl(
     "provider.list",
@@ -151,6 +181,24 @@ export const subjects = {
     node.NodeInstancesFence,
     node.NodeInstancesDone,
     "Ends copies of this node that copies elsewhere outrank; calls in progress are answered first.",
+  ),
+  "node.instance.yield": toNode(
+    "instance.yield",
+    node.NodeInstancesYield,
+    node.NodeInstancesYielding,
+    "Says that copies elsewhere take over soon, so that nobody refuses what these still do.",
+  ),
+  "node.node.drain": toNode(
+    "node.drain",
+    node.NodeDraining,
+    node.NodeDone,
+    "Begins or ends the draining of this node.",
+  ),
+  "node.node.label": toNode(
+    "node.label",
+    node.NodeLabels,
+    node.NodeDone,
+    "Sets and removes labels of this node.",
   ),
   "node.node.ping": toNode(
     "node.ping",
@@ -212,6 +260,15 @@ export const subjects = {
     payload: node.FactReplayRequest,
     reply: null,
     says: "Asks every node to tell its present facts again.",
+  }),
+  leave: row({
+    pattern: "wasmatrix.leave.v1.{lattice}.{node}",
+    kind: "queue",
+    publishers: ["node"],
+    listeners: ["control-plane"],
+    payload: node.NodeLeaving,
+    reply: command.NodeDrained,
+    says: "A node is about to end and asks that others take over what it runs.",
   }),
   "plane.beat": row({
     pattern: "wasmatrix.plane.v1.{lattice}.{controlPlane}.beat",
