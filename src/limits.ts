@@ -181,6 +181,8 @@ export const nodeLimits = {
   engineRetriesMax: 1_000_000,
   /** Instances that end while their node leaves: the longest call that a guest may have by default, and some. */
   drainMs: 8_000,
+  /** Changes remembered for repeated commands; some minutes of a busy lattice. */
+  changesMax: 20_000,
   /** A leaving node waits this long for others to take over what it runs; what they have not it ends. */
   handOverMs: 10_000,
   /** How long a leaving node waits for its last facts to reach the server. */
@@ -235,6 +237,8 @@ export const controlPlaneLimits = {
   peerLostMs: 1_750,
   /** What becomes possible at the same time is done together: facts of one event come within some ms. */
   relocateGatherMs: 50,
+  /** What a command names and nobody has heard of is looked for again after these: facts take some ms. */
+  unknownWaitsMs: [20, 200],
   /** A drain that does not say how long it may take. */
   drainNodeMs: 30_000,
   /** Before instances are offered to another node after one did not take them; its loss is known by then. */
@@ -382,6 +386,8 @@ export const clientLimits = {
   connectTimeoutMs: 3_000,
   /** A start may first pull and compile the largest module: 20 s on a slow machine, and some. */
   commandTimeoutMs: 30_000,
+  /** A command is sent again after this, under the same id: the control plane that took it may be dead. */
+  commandRepeatMs: 4_000,
   /** A guest's own default deadline and the way there and back. */
   callTimeoutMsDefault: 10_000,
   /** Of a message; what stands around a module's bytes in a command. A full configuration is refused by the bus. */

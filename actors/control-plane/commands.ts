@@ -1,5 +1,8 @@
 import type { Subscription } from "../../src/bus/bus.ts";
 import { type AnswerOf, type RequestOf, serve } from "../../src/bus/serve.ts";
+import { delay } from "../../src/clock.ts";
+import { controlPlaneLimits } from "../../src/limits.ts";
+import { asFailure } from "../../src/protocol/errors.ts";
 import type { SubjectName } from "../../src/protocol/subjects.ts";
 import { assignCapability, listCapabilities, revokeCapability } from "./capability-commands.ts";
 import type { Desk } from "./desk.ts";
@@ -63,7 +66,28 @@ function serveCommand<Name extends Command>(desk: Desk, name: Name): Subscriptio
     name,
     { lattice: desk.lattice },
     (request) =>
-      desk.commands.once(request as { commandId?: string }, name, async () => handle(desk, request)),
+      desk.commands.once(request as { commandId?: string }, name, () =>
+        onceKnown(desk, async () => handle(desk, request)),
+      ),
     "control-plane",
   );
+}
+
+const unknown: ReadonlySet<string> = new Set(["INSTANCE_NOT_FOUND", "NODE_NOT_FOUND", "MODULE_NOT_FOUND"]);
+
+/**
+ * What is not known yet may be on its way: the command before this one may have gone to another control plane, whose
+ * effect is heard of some ms later, and one that has just started knows little. Nothing was done by then.
+ */
+async function onceKnown<Answer>(desk: Desk, carryOut: () => Promise<Answer>): Promise<Answer> {
+  for (const waitMs of controlPlaneLimits.unknownWaitsMs) {
+    try {
+      return await carryOut();
+    } catch (error) {
+      if (!unknown.has(asFailure(error).code)) throw error;
+      await Promise.race([desk.whenReady(), delay(desk.clock, controlPlaneLimits.rebuildMsMax)]);
+      await delay(desk.clock, waitMs);
+    }
+  }
+  return carryOut();
 }

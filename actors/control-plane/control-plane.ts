@@ -1,4 +1,4 @@
-import { createActor, fromCallback, fromPromise } from "xstate";
+import { createActor, fromCallback, fromPromise, waitFor } from "xstate";
 import type { Bus } from "../../src/bus/bus.ts";
 import type { Chance } from "../../src/chance.ts";
 import { type Clock, timestamp } from "../../src/clock.ts";
@@ -107,6 +107,12 @@ export function startControlPlane({
     facts,
     commands,
     reserved: new Map(),
+    async whenReady() {
+      await waitFor(
+        actor,
+        (snapshot) => snapshot.matches({ serving: "ready" }) || !snapshot.matches("serving"),
+      );
+    },
     viewStatus() {
       const gaps = gapsOf(view);
       const complete = gaps.length === 0 && actor.getSnapshot().matches({ serving: "ready" });

@@ -26,9 +26,11 @@ export async function scaleInstances(
   const [model] = present;
   if (missing <= 0 || model === undefined) return { instances: kept.toSorted(byId) };
   const { instanceId: _, incarnation: __, ...spec } = model.spec;
-  const ids = Array.from({ length: missing }, (_unused, index) =>
-    instanceIdOf(request.name, commandId, index),
-  );
+  // A repeated command, or one that was cut short, has used some of its ids.
+  const used = new Set(present.map((instance) => instance.spec.instanceId));
+  const ids = Array.from({ length: count }, (_unused, index) => instanceIdOf(request.name, commandId, index))
+    .filter((id) => !used.has(id))
+    .slice(0, missing);
   const template = {
     ...spec,
     capabilities: [...model.assignments.values()],

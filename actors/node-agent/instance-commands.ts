@@ -22,18 +22,22 @@ export function serveInstanceCommands(world: NodeWorld, modules: Modules): Subsc
     }),
     serve(bus, clock, "node.instance.fence", here, ({ instances }) => fence(world, instances)),
     serve(bus, clock, "node.instance.stop", here, ({ instanceIds, commandId }) =>
-      each(world, instanceIds, async (instanceId) => {
-        const actor = alive(world, instanceId);
-        actor.send({ type: "instance.stop", reason: "it was told to", cause: commandId });
-        await untilStopped(actor);
-      }),
+      each(world, instanceIds, (instanceId) =>
+        world.changes.once(commandId, instanceId, async () => {
+          const actor = alive(world, instanceId);
+          actor.send({ type: "instance.stop", reason: "it was told to", cause: commandId });
+          await untilStopped(actor);
+        }),
+      ),
     ),
     serve(bus, clock, "node.instance.restart", here, ({ instanceIds, commandId }) =>
-      each(world, instanceIds, async (instanceId) => {
-        const actor = alive(world, instanceId);
-        actor.send({ type: "instance.restart", cause: commandId });
-        await untilRunning(actor);
-      }),
+      each(world, instanceIds, (instanceId) =>
+        world.changes.once(commandId, instanceId, async () => {
+          const actor = alive(world, instanceId);
+          actor.send({ type: "instance.restart", cause: commandId });
+          await untilRunning(actor);
+        }),
+      ),
     ),
   ];
 }

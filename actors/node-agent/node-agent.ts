@@ -23,6 +23,7 @@ import { nodeAgentMachine } from "./node-agent-machine.ts";
 import { engineSpec, type HostedProvider, providerSpec } from "./node-children.ts";
 import { askToTakeOver, serveNodeCommands } from "./node-commands.ts";
 import type { NodeWorld } from "./node-world.ts";
+import { createRepeatedChanges } from "./repeated-changes.ts";
 import { createReadiness } from "./readiness.ts";
 import { createLatticeWatch } from "../lattice-watch/lattice-watch.ts";
 
@@ -145,6 +146,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
           speaker,
           seat,
           instances,
+          changes: createRepeatedChanges(),
           instancesMax,
           cache: openedCache(),
           isLeaving: () => isLeaving,

@@ -71,7 +71,7 @@ function serveStream(
   source: ByteSource,
   onEnd: () => void,
 ): (reason: string) => void {
-  let idle: Timer | undefined;
+  let idle: Timer;
   let pending: Promise<Uint8Array | undefined> | undefined;
   let isReading = false;
   let isOpen = true;

@@ -236,6 +236,7 @@ function changeStatus(
   instance.since = fact.at;
   instance.restarts = fact.data.restarts;
   instance.reason = reason;
+  instance.cause = fact.cause;
   instance.backoff = undefined;
   node.digest.changed.add(instance);
 }
@@ -255,6 +256,7 @@ function startInstance(node: NodeView, spec: InstanceView["spec"], restarts: num
     restarts,
     lastCrash: undefined,
     reason: undefined,
+    cause: undefined,
     backoff: undefined,
     yields: false,
     share: [0, 0],

@@ -15,6 +15,8 @@ export interface InstanceView {
   lastCrash: Crash | undefined;
   /** Why it is in this status, where the fact said so. */
   reason: string | undefined;
+  /** The id of the command that brought it to that status, where one did. */
+  cause: string | undefined;
   /** While it is backing off: which try is due when. */
   backoff: Backoff | undefined;
   /** Whether a copy elsewhere takes over: until this one ends it is in order, although it is outranked. */
