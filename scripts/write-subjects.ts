@@ -14,6 +14,7 @@ const planes: readonly (readonly [string, string, RegExp])[] = [
   ["Commands", "For operators; any control plane of the lattice answers.", /^ctl\./],
   ["Node commands", "For control planes; the node itself answers.", /^node\./],
   ["Broadcasts to nodes", "Every node and provider host hears them.", /^nodes\./],
+  ["Control planes", "Among themselves, and what nodes ask of them.", /^(plane\.|leave)/],
   ["Facts", "What happened. Nothing is acknowledged; gaps in `seq` are asked for.", /^fact/],
   ["Calls, capabilities, bodies, logs", "Bytes of guests, on their way.", /^(call|cap|stream|log)$/],
 ];

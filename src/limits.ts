@@ -148,6 +148,8 @@ export const viewLimits = {
   replayPartsMax: 4_096,
   /** A part must pass a server with the default payload limit of 1 MiB with room to spare. */
   replayPartBytes: 262_144,
+  /** Instances that a life of their node left behind, and that nobody runs again; those of two full nodes. */
+  orphansMax: 20_000,
   /** Stopped instances that a query still finds, per node. */
   stoppedInstancesMax: 1_000,
 } as const;
@@ -181,6 +183,10 @@ export const nodeLimits = {
   engineRetriesMax: 1_000_000,
   /** Instances that end while their node leaves: the longest call that a guest may have by default, and some. */
   drainMs: 8_000,
+  /** Changes remembered for repeated commands; some minutes of a busy lattice. */
+  changesMax: 20_000,
+  /** A leaving node waits this long for others to take over what it runs; what they have not it ends. */
+  handOverMs: 10_000,
   /** How long a leaving node waits for its last facts to reach the server. */
   flushMs: 1_000,
 } as const;
@@ -219,6 +225,28 @@ export const cacheLimits = {
 export const controlPlaneLimits = {
   /** What a node promises: one heartbeat in this time. */
   heartbeatPeriodMs: 2_000,
+  /** One heartbeat is late: the node is asked whether it is there. A node that speaks is never asked. */
+  quietAfterMs: 2_200,
+  /** The bus answers within 1 ms that nobody listens; a node on a busy machine needs longer. */
+  probeEveryMs: 200,
+  probeTimeoutMs: 1_000,
+  /** Nobody listens for this long: more than a reconnect takes after the death of a server (20 ms and 200 ms of jitter). */
+  vanishedMs: 600,
+  /** A node that was lost gets new work only after it has been there for this long. */
+  backMs: 3_000,
+  /** What a control plane says of itself; the others act in its place when they miss three. */
+  beatMs: 500,
+  peerLostMs: 1_750,
+  /** What becomes possible at the same time is done together: facts of one event come within some ms. */
+  relocateGatherMs: 50,
+  /** What a command names and nobody has heard of is looked for again after these: facts take some ms. */
+  unknownWaitsMs: [20, 200],
+  /** A drain that does not say how long it may take. */
+  drainNodeMs: 30_000,
+  /** Before instances are offered to another node after one did not take them; its loss is known by then. */
+  relocateRetryMs: 500,
+  /** A module that is invalid on one node is so on the others; but somebody may have stored a lost one again. */
+  relocateRefusedMs: 10_000,
   /** Two heartbeats missed, and half a period for a busy machine. */
   suspectAfterMs: 5_000,
   /** Three missed, and half a period; counted from the last word, like the line above. */
@@ -360,6 +388,8 @@ export const clientLimits = {
   connectTimeoutMs: 3_000,
   /** A start may first pull and compile the largest module: 20 s on a slow machine, and some. */
   commandTimeoutMs: 30_000,
+  /** A command is sent again after this, under the same id: the control plane that took it may be dead. */
+  commandRepeatMs: 4_000,
   /** A guest's own default deadline and the way there and back. */
   callTimeoutMsDefault: 10_000,
   /** Of a message; what stands around a module's bytes in a command. A full configuration is refused by the bus. */

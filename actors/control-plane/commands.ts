@@ -1,5 +1,8 @@
 import type { Subscription } from "../../src/bus/bus.ts";
 import { type AnswerOf, type RequestOf, serve } from "../../src/bus/serve.ts";
+import { delay } from "../../src/clock.ts";
+import { controlPlaneLimits } from "../../src/limits.ts";
+import { asFailure } from "../../src/protocol/errors.ts";
 import type { SubjectName } from "../../src/protocol/subjects.ts";
 import { assignCapability, listCapabilities, revokeCapability } from "./capability-commands.ts";
 import type { Desk } from "./desk.ts";
@@ -13,6 +16,8 @@ import {
 import { listFacts, listNodes, listProviders } from "./listing-commands.ts";
 import { listModules, putModule } from "./module-commands.ts";
 import { startProvider, stopProvider, updateProvider } from "./provider-commands.ts";
+import { drainNode, labelNode, leaveNode, resumeNode } from "./node-commands.ts";
+import { relocateInstance, scaleInstances } from "./scale-instances.ts";
 
 type Command = Extract<SubjectName, `ctl.${string}`>;
 type Handler<Name extends Command> = (
@@ -24,6 +29,8 @@ const handlers: { readonly [Name in Command]: Handler<Name> } = {
   "ctl.instance.start": startInstance,
   "ctl.instance.stop": stopInstance,
   "ctl.instance.restart": restartInstance,
+  "ctl.instance.relocate": relocateInstance,
+  "ctl.instance.scale": scaleInstances,
   "ctl.instance.query": queryInstance,
   "ctl.instance.list": listInstances,
   "ctl.capability.assign": assignCapability,
@@ -33,6 +40,9 @@ const handlers: { readonly [Name in Command]: Handler<Name> } = {
   "ctl.provider.start": startProvider,
   "ctl.provider.stop": stopProvider,
   "ctl.provider.update": updateProvider,
+  "ctl.node.drain": drainNode,
+  "ctl.node.resume": resumeNode,
+  "ctl.node.label": labelNode,
   "ctl.provider.list": listProviders,
   "ctl.module.put": putModule,
   "ctl.module.list": listModules,
@@ -41,7 +51,15 @@ const handlers: { readonly [Name in Command]: Handler<Name> } = {
 
 /** Answers every command of the subject table, shared with the other control planes of the lattice. */
 export function serveCommands(desk: Desk): Subscription[] {
-  return (Object.keys(handlers) as Command[]).map((name) => serveCommand(desk, name));
+  const leaving = serve(
+    desk.bus,
+    desk.clock,
+    "leave",
+    { lattice: desk.lattice },
+    (request, { node = "" }) => desk.commands.once({}, "leave", () => leaveNode(desk, request, node)),
+    "control-plane",
+  );
+  return [leaving, ...(Object.keys(handlers) as Command[]).map((name) => serveCommand(desk, name))];
 }
 
 function serveCommand<Name extends Command>(desk: Desk, name: Name): Subscription {
@@ -52,7 +70,28 @@ function serveCommand<Name extends Command>(desk: Desk, name: Name): Subscriptio
     name,
     { lattice: desk.lattice },
     (request) =>
-      desk.commands.once(request as { commandId?: string }, name, async () => handle(desk, request)),
+      desk.commands.once(request as { commandId?: string }, name, () =>
+        onceKnown(desk, async () => handle(desk, request)),
+      ),
     "control-plane",
   );
+}
+
+const unknown: ReadonlySet<string> = new Set(["INSTANCE_NOT_FOUND", "NODE_NOT_FOUND", "MODULE_NOT_FOUND"]);
+
+/**
+ * What is not known yet may be on its way: the command before this one may have gone to another control plane, whose
+ * effect is heard of some ms later, and one that has just started knows little. Nothing was done by then.
+ */
+async function onceKnown<Answer>(desk: Desk, carryOut: () => Promise<Answer>): Promise<Answer> {
+  for (const waitMs of controlPlaneLimits.unknownWaitsMs) {
+    try {
+      return await carryOut();
+    } catch (error) {
+      if (!unknown.has(asFailure(error).code)) throw error;
+      await Promise.race([desk.whenReady(), delay(desk.clock, controlPlaneLimits.rebuildMsMax)]);
+      await delay(desk.clock, waitMs);
+    }
+  }
+  return carryOut();
 }

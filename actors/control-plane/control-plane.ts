@@ -1,4 +1,4 @@
-import { createActor, fromCallback, fromPromise } from "xstate";
+import { createActor, fromCallback, fromPromise, waitFor } from "xstate";
 import type { Bus } from "../../src/bus/bus.ts";
 import type { Chance } from "../../src/chance.ts";
 import { type Clock, timestamp } from "../../src/clock.ts";
@@ -8,8 +8,12 @@ import { createLatticeWatch } from "../lattice-watch/lattice-watch.ts";
 import { serveCommands } from "./commands.ts";
 import { type ControlPlaneEvent, controlPlaneMachine } from "./control-plane-machine.ts";
 import type { Desk } from "./desk.ts";
+import { createFencing } from "./fencing.ts";
+import { createPeers } from "./peers.ts";
 import { createPresence } from "./presence.ts";
+import { probeNode } from "./probe-node.ts";
 import { createRecentFacts } from "./recent-facts.ts";
+import { createRelocation } from "./relocation.ts";
 import { createRepeatedCommands } from "./repeated-commands.ts";
 import { watchSettling } from "./settling.ts";
 
@@ -45,7 +49,16 @@ export function startControlPlane({
 }: ControlPlaneOptions): ControlPlane {
   const watch = createLatticeWatch({ lattice, bus, clock, log });
   const { view } = watch;
-  const presence = createPresence({ view, clock, log });
+  const presence = createPresence({
+    view,
+    clock,
+    log,
+    probe: (nodeId, tell) => probeNode({ lattice, bus, clock }, nodeId, tell),
+    onChange(nodeId) {
+      relocation.look();
+      fencing.lookAtAll(nodeId);
+    },
+  });
   const facts = createRecentFacts();
   const commands = createRepeatedCommands();
   const { promise: ready, resolve: announceReady } = Promise.withResolvers<void>();
@@ -58,16 +71,31 @@ export function startControlPlane({
       ),
       drainCommands: fromPromise(async () => {
         await Promise.all(subscriptions.map((subscription) => subscription.drain()));
+        peers.stop();
+        fencing.stop();
+        await relocation.stop();
         await commands.idle();
       }),
     },
     actions: {
-      announceReady: () => announceReady(),
+      announceReady() {
+        announceReady();
+        peers.beat();
+      },
       judgeNobody: () => presence.busLost(),
       judgeNodes: () => presence.busRegained(),
     },
   });
   const actor = createActor(machine, { clock });
+  const peers = createPeers({
+    lattice,
+    controlPlaneId,
+    bus,
+    clock,
+    log,
+    isReady: () => actor.getSnapshot().matches({ serving: "ready" }),
+    onChange: lookEverywhere,
+  });
   const desk: Desk = {
     lattice,
     bus,
@@ -75,10 +103,17 @@ export function startControlPlane({
     log,
     view,
     presence,
+    peers,
     facts,
     commands,
     reserved: new Map(),
     startingProviders: new Set(),
+    async whenReady() {
+      await waitFor(
+        actor,
+        (snapshot) => snapshot.matches({ serving: "ready" }) || !snapshot.matches("serving"),
+      );
+    },
     viewStatus() {
       const gaps = gapsOf(view);
       const complete = gaps.length === 0 && actor.getSnapshot().matches({ serving: "ready" });
@@ -86,9 +121,24 @@ export function startControlPlane({
     },
   };
 
+  const relocation = createRelocation(desk);
+  const fencing = createFencing(desk);
+  function lookEverywhere(): void {
+    relocation.look();
+    for (const nodeId of view.nodes.keys()) fencing.lookAtAll(nodeId);
+  }
+
   const forgetters = [
     watch.onFact((fact) => facts.add(fact)),
     watch.onChange((nodeId) => view.nodes.has(nodeId) && presence.heard(nodeId)),
+    watch.onFact((fact) => {
+      if (fact.kind === "instance.running") fencing.look(fact.data.instanceId);
+      if (fact.kind === "node.joined") relocation.look();
+    }),
+    watch.onReplay((nodeId) => {
+      relocation.look();
+      fencing.lookAtAll(nodeId);
+    }),
     bus.onStatus(({ type }) => {
       if (type === "disconnected") actor.send({ type: "bus.disconnected" });
       else if (type === "connected" || type === "reconnected") actor.send({ type: "bus.connected" });

@@ -3,6 +3,7 @@ import type { Clock } from "../../src/clock.ts";
 import type { LatticeView } from "../../src/lattice/view.ts";
 import type { Log } from "../../src/log.ts";
 import type { ViewStatus } from "../../src/protocol/reply.ts";
+import type { Peers } from "./peers.ts";
 import type { Presence } from "./presence.ts";
 import type { RecentFacts } from "./recent-facts.ts";
 import type { RepeatedCommands } from "./repeated-commands.ts";
@@ -15,12 +16,15 @@ export interface Desk {
   readonly log: Log;
   readonly view: LatticeView;
   readonly presence: Presence;
+  readonly peers: Peers;
   readonly facts: RecentFacts;
   readonly commands: RepeatedCommands;
   /** Instance ids of starts in progress, which the view does not know yet, with their names. */
   readonly reserved: Map<string, string | undefined>;
   /** Names of providers whose starts are in progress. */
   readonly startingProviders: Set<string>;
+  /** Resolves once the view is known to be whole, also again after a reconnect. */
+  whenReady(): Promise<void>;
   /** How far the view can be trusted now. */
   viewStatus(): ViewStatus;
 }

@@ -26,7 +26,15 @@ export async function startInstance(
       : [instanceId];
   const before = startedBefore(desk, ids, request.commandId);
   if (before !== undefined) return { instances: before.map((instance) => summarizeInstance(desk, instance)) };
-  assertFree(desk, ids, name);
+  // A control plane that died may have started some of them.
+  const placed = new Map(
+    ids.flatMap((id) => {
+      const found = findInstance(desk.view, id);
+      return found?.spec.commandId === commandId ? [[id, found.nodeId]] : [];
+    }),
+  );
+  const fresh = ids.filter((id) => !placed.has(id));
+  assertFree(desk, fresh, name);
   const warning = warningsOf(desk, capabilities);
   const bytes = "bytes" in request.module ? request.module.bytes : undefined;
   const moduleHash = "bytes" in request.module ? digestOfModule(request.module.bytes) : request.module.digest;
@@ -46,10 +54,17 @@ export async function startInstance(
     commandId,
     createdAt,
   };
-  const former = Math.max(0, ...ids.map((id) => findInstance(desk.view, id)?.spec.incarnation ?? 0));
+  const former = Math.max(0, ...fresh.map((id) => findInstance(desk.view, id)?.spec.incarnation ?? 0));
   for (const id of ids) desk.reserved.set(id, name);
   try {
-    const instances = await startInstances(desk, { template, ids, incarnation: former + 1, bytes, wait });
+    const instances = await startInstances(desk, {
+      template,
+      ids,
+      placed,
+      incarnation: former + 1,
+      bytes,
+      wait,
+    });
     return { instances, ...warning };
   } finally {
     for (const id of ids) desk.reserved.delete(id);

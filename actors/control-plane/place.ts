@@ -3,7 +3,7 @@ import { Failure } from "../../src/protocol/errors.ts";
 /** What placement knows of one node. */
 export interface PlaceableNode {
   readonly nodeId: string;
-  readonly status: "alive" | "draining" | "suspect" | "lost" | "left";
+  readonly status: "alive" | "draining" | "suspect" | "lost" | "back" | "left";
   readonly labels: Readonly<Record<string, string>>;
   /** Empty for a process that only hosts providers. */
   readonly guestKinds: readonly string[];
@@ -112,6 +112,7 @@ export function noPlace({ unfit }: Pick<Placement, "unfit">, what: string): Fail
 function obstacleTo(node: PlaceableNode, { requires }: Wanted): string | undefined {
   if (node.status === "lost") return "is lost: nothing was heard of it for too long";
   if (node.status === "suspect") return "is silent for longer than it should be";
+  if (node.status === "back") return "was lost, and is back only just now";
   if (node.status !== "alive") return node.status === "left" ? "has left" : "is draining";
   if (node.guestKinds.length === 0) return "runs no guests";
   for (const [label, value] of Object.entries(requires)) {

@@ -1,12 +1,12 @@
-import { type Actor, createActor } from "xstate";
+import { type Actor, createActor, fromCallback } from "xstate";
 import type { Clock } from "../../src/clock.ts";
 import type { LatticeView } from "../../src/lattice/view.ts";
 import { controlPlaneLimits } from "../../src/limits.ts";
 import type { Log } from "../../src/log.ts";
-import { nodePresenceMachine } from "./node-presence-machine.ts";
+import { type NodePresenceEvent, nodePresenceMachine } from "./node-presence-machine.ts";
 
 /** Whether a node is in reach, as its listener judges. */
-export type PresenceStatus = "alive" | "suspect" | "lost";
+export type PresenceStatus = "alive" | "suspect" | "lost" | "back";
 
 /** The presence of every node that was heard of. */
 export interface Presence {
@@ -23,25 +23,35 @@ interface Present {
   toldAt: number;
 }
 
-/** Keeps one presence machine per node; a node that it forgets is taken out of the view as well. */
-export function createPresence({
-  view,
-  clock,
-  log,
-}: {
+/** What presence needs of the world. */
+export interface PresenceWorld {
   view: LatticeView;
   clock: Clock;
   log: Log;
-}): Presence {
+  /** Asks a silent node whether it is there; returns how to end that. */
+  probe: (nodeId: string, tell: (event: NodePresenceEvent) => void) => () => void;
+  /** A node is judged otherwise than before. */
+  onChange: (nodeId: string, status: PresenceStatus) => void;
+}
+
+/** Keeps one presence machine per node; a node that it forgets is taken out of the view as well. */
+export function createPresence({ view, clock, log, probe, onChange }: PresenceWorld): Presence {
   const nodes = new Map<string, Present>();
 
   function begin(nodeId: string): void {
-    const actor = createActor(nodePresenceMachine, { clock });
-    let before = "alive";
+    const machine = nodePresenceMachine.provide({
+      actors: {
+        probe: fromCallback<NodePresenceEvent>(({ sendBack }) => probe(nodeId, sendBack)),
+      },
+    });
+    const actor = createActor(machine, { clock });
+    let before: PresenceStatus = "alive";
     actor.subscribe((snapshot) => {
-      if (snapshot.value === before) return;
-      log.info({ node: nodeId, from: before, to: snapshot.value }, "a node's presence changed");
-      before = snapshot.value;
+      const status = statusIn(snapshot.value);
+      if (status === before) return;
+      log.info({ node: nodeId, from: before, to: status }, "a node's presence changed");
+      before = status;
+      onChange(nodeId, status);
     });
     actor.subscribe({
       complete() {
@@ -56,9 +66,7 @@ export function createPresence({
 
   return {
     statusOf(nodeId) {
-      const value = nodes.get(nodeId)?.actor.getSnapshot().value ?? "lost";
-      if (value === "suspect" || value === "lost") return value;
-      return value === "forgotten" ? "lost" : "alive";
+      return statusIn(nodes.get(nodeId)?.actor.getSnapshot().value ?? "lost");
     },
     heard(nodeId) {
       const present = nodes.get(nodeId);
@@ -81,4 +89,10 @@ export function createPresence({
       for (const { actor } of actors) actor.stop();
     },
   };
+}
+
+function statusIn(value: string): PresenceStatus {
+  if (value === "suspect" || value === "lost" || value === "back") return value;
+  if (value === "vanished") return "suspect";
+  return value === "forgotten" ? "lost" : "alive";
 }

@@ -14,6 +14,8 @@ export interface Start {
   readonly template: QuestionOf<"node.instance.start">["template"];
   readonly ids: readonly string[];
   readonly incarnation: number;
+  /** Copies that the same command has brought to a node before: only that node is asked for them. */
+  readonly placed?: ReadonlyMap<string, string>;
   /** Brought to each chosen node first; without it the nodes pull from holders. */
   readonly bytes: Uint8Array<ArrayBuffer> | undefined;
   readonly wait: "running" | "accepted";
@@ -43,7 +45,14 @@ interface Progress {
  */
 export async function startInstances(desk: Desk, start: Start): Promise<InstanceSummary[]> {
   const progress: Progress = { started: [], failed: new Map(), refused: new Map(), uncertain: new Map() };
-  let waiting = [...start.ids];
+  const { placed = new Map<string, string>() } = start;
+  let waiting = start.ids.filter((id) => !placed.has(id));
+  const before = Map.groupBy(placed.keys(), (id) => placed.get(id) ?? "");
+  waiting.push(
+    ...(
+      await Promise.all([...before].map(([nodeId, ids]) => startOn(desk, nodeId, ids, start, progress)))
+    ).flat(),
+  );
   while (waiting.length > 0) {
     const nodes = placeableNodes(desk, start.template.name);
     const placement = place(nodes, { requires: start.template.requires ?? {}, refused: progress.refused });

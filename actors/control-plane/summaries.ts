@@ -1,6 +1,7 @@
 import { providerSummary } from "../../src/lattice/provider-summary.ts";
 import {
   allInstances,
+  isOrphan,
   type InstanceView,
   type NodeView,
   outranks,
@@ -17,6 +18,7 @@ export function isOutOfReach({ view, presence }: Desk, nodeId: string): boolean 
 
 /** An instance's status as it can be told: nothing lives that is known of a node out of reach. */
 export function statusOf(desk: Desk, instance: InstanceView): InstanceStatus {
+  if (isOrphan(desk.view, instance)) return "unreachable";
   if (instance.status === "stopped" || !isOutOfReach(desk, instance.nodeId)) return instance.status;
   return "unreachable";
 }
@@ -51,7 +53,7 @@ export function describeInstance(desk: Desk, instance: InstanceView): InstanceDe
   const summary = summarizeInstance(desk, instance);
   const reason =
     summary.status === "unreachable"
-      ? `node ${instance.nodeId} is not heard of any more; its last word was ${instance.status}`
+      ? `node ${instance.nodeId} ${isOrphan(desk.view, instance) ? "began a new life without it" : "is not heard of any more"}; its last word was ${instance.status}`
       : instance.reason;
   return {
     ...summary,

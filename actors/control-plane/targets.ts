@@ -8,20 +8,25 @@ import { instancesOf } from "./summaries.ts";
 export interface Target {
   readonly instanceId?: string | undefined;
   readonly name?: string | undefined;
+  /** Instances that this very command has stopped are meant too: it is repeated. */
+  readonly commandId?: string | undefined;
 }
 
 /**
  * The instances that a command is about: the one of that id, or all living ones of that name. INSTANCE_NOT_FOUND
  * with what is called alike, INSTANCE_UNAVAILABLE when what was meant is stopped.
  */
-export function livingTargets(desk: Desk, { instanceId, name }: Target): InstanceView[] {
+export function livingTargets(desk: Desk, { instanceId, name, commandId }: Target): InstanceView[] {
+  const wasStoppedByIt = (instance: InstanceView) =>
+    instance.status === "stopped" && commandId !== undefined && instance.cause === commandId;
   if (instanceId !== undefined) {
     const instance = knownInstance(desk, instanceId);
-    if (instance.status === "stopped") throw isStopped(`instance ${instanceId}`, instance);
+    if (instance.status === "stopped" && !wasStoppedByIt(instance))
+      throw isStopped(`instance ${instanceId}`, instance);
     return [instance];
   }
   const named = instancesOf(desk).filter((instance) => instance.spec.name === name);
-  const living = named.filter((instance) => instance.status !== "stopped");
+  const living = named.filter((instance) => instance.status !== "stopped" || wasStoppedByIt(instance));
   if (living.length > 0) return living;
   const latest = named.toSorted((one, other) => (one.since < other.since ? 1 : -1))[0];
   if (latest !== undefined) throw isStopped(`every instance of the name ${name}`, latest);

@@ -37,6 +37,8 @@ export interface LatticeWatch {
   onFact(listener: (fact: Fact) => void): () => void;
   /** Calls back with the node whose part of the view a fact or a replay may have changed. */
   onChange(listener: (nodeId: string) => void): () => void;
+  /** Calls back with each node that has told a part of its present facts again, after the view took it. */
+  onReplay(listener: (nodeId: string) => void): () => void;
   /** Calls back with each doubt, before the node is asked. */
   onDoubt(listener: (doubt: Doubt) => void): () => void;
 }
@@ -49,6 +51,7 @@ export function createLatticeWatch({ lattice, bus, clock, log, only }: LatticeWa
   const view = createView(lattice);
   const factListeners = new Set<(fact: Fact) => void>();
   const changeListeners = new Set<(nodeId: string) => void>();
+  const replayListeners = new Set<(nodeId: string) => void>();
   const doubtListeners = new Set<(doubt: Doubt) => void>();
   const doubts = createDoubts({ lattice, bus, clock, log, view });
   let subscription: Subscription | undefined;
@@ -85,6 +88,7 @@ export function createLatticeWatch({ lattice, bus, clock, log, only }: LatticeWa
     }
     if (!replayed && (only === undefined || only(said))) for (const listener of factListeners) listener(said);
     for (const listener of changeListeners) listener(said.node);
+    if (replayed) for (const listener of replayListeners) listener(said.node);
   }
 
   function askAll(reason: string): void {
@@ -124,6 +128,7 @@ export function createLatticeWatch({ lattice, bus, clock, log, only }: LatticeWa
     askAll,
     onFact: (listener) => listen(factListeners, listener),
     onChange: (listener) => listen(changeListeners, listener),
+    onReplay: (listener) => listen(replayListeners, listener),
     onDoubt: (listener) => listen(doubtListeners, listener),
   };
 }

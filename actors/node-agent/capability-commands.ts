@@ -31,21 +31,25 @@ export function serveCapabilityCommands(world: NodeWorld): Subscription[] {
   return [
     serve(bus, clock, "node.capability.assign", here, ({ instanceIds, assignment, commandId }) =>
       each(world, instanceIds, (instanceId) =>
-        change(
-          instanceId,
-          (grants) => grants.set(assignment.capabilityId, assignment),
-          () => speaker.state("capability.assigned", { instanceId, assignment }, commandId),
+        world.changes.once(commandId, instanceId, () =>
+          change(
+            instanceId,
+            (grants) => grants.set(assignment.capabilityId, assignment),
+            () => speaker.state("capability.assigned", { instanceId, assignment }, commandId),
+          ),
         ),
       ),
     ),
     serve(bus, clock, "node.capability.revoke", here, ({ instanceIds, capabilityId, commandId }) =>
       each(world, instanceIds, (instanceId) =>
-        change(
-          instanceId,
-          (grants) => {
-            if (!grants.delete(capabilityId)) throw notGranted(instanceId, capabilityId, grants);
-          },
-          () => speaker.state("capability.revoked", { instanceId, capabilityId }, commandId),
+        world.changes.once(commandId, instanceId, () =>
+          change(
+            instanceId,
+            (grants) => {
+              if (!grants.delete(capabilityId)) throw notGranted(instanceId, capabilityId, grants);
+            },
+            () => speaker.state("capability.revoked", { instanceId, capabilityId }, commandId),
+          ),
         ),
       ),
     ),

@@ -1,5 +1,5 @@
 import type { Subscription } from "../../src/bus/bus.ts";
-import { type AnswerOf, serve } from "../../src/bus/serve.ts";
+import { type AnswerOf, type RequestOf, serve } from "../../src/bus/serve.ts";
 import { timestamp } from "../../src/clock.ts";
 import { errorBody, Failure } from "../../src/protocol/errors.ts";
 import type { InstanceSummary } from "../../src/protocol/instance-spec.ts";
@@ -15,19 +15,29 @@ export function serveInstanceCommands(world: NodeWorld, modules: Modules): Subsc
   const here = { lattice, node: nodeId };
   return [
     serve(bus, clock, "node.instance.start", here, (request) => start(world, modules, request)),
+    serve(bus, clock, "node.instance.yield", here, ({ instanceIds }) => {
+      const here = instanceIds.filter((instanceId) => world.instances.get(instanceId) !== undefined);
+      for (const instanceId of here) world.speaker.state("instance.yielding", { instanceId });
+      return { instances: here };
+    }),
+    serve(bus, clock, "node.instance.fence", here, ({ instances }) => fence(world, instances)),
     serve(bus, clock, "node.instance.stop", here, ({ instanceIds, commandId }) =>
-      each(world, instanceIds, async (instanceId) => {
-        const actor = alive(world, instanceId);
-        actor.send({ type: "instance.stop", reason: "it was told to", cause: commandId });
-        await untilStopped(actor);
-      }),
+      each(world, instanceIds, (instanceId) =>
+        world.changes.once(commandId, instanceId, async () => {
+          const actor = alive(world, instanceId);
+          actor.send({ type: "instance.stop", reason: "it was told to", cause: commandId });
+          await untilStopped(actor);
+        }),
+      ),
     ),
     serve(bus, clock, "node.instance.restart", here, ({ instanceIds, commandId }) =>
-      each(world, instanceIds, async (instanceId) => {
-        const actor = alive(world, instanceId);
-        actor.send({ type: "instance.restart", cause: commandId });
-        await untilRunning(actor);
-      }),
+      each(world, instanceIds, (instanceId) =>
+        world.changes.once(commandId, instanceId, async () => {
+          const actor = alive(world, instanceId);
+          actor.send({ type: "instance.restart", cause: commandId });
+          await untilRunning(actor);
+        }),
+      ),
     ),
   ];
 }
@@ -61,15 +71,40 @@ async function start(world: NodeWorld, modules: Modules, request: NodeInstanceSt
   const fresh = instanceIds.some((instanceId) => !isRepeated(world, instanceId, request));
   const begin = () =>
     each(world, instanceIds, async (instanceId) => {
+      const known = isRepeated(world, instanceId, request);
       const actor = beginOne(world, instanceId, request);
+      const { from, incarnation } = request;
+      if (from !== undefined && !known)
+        world.speaker.state("instance.relocated", { instanceId, incarnation, from }, template.commandId);
       if (actor !== undefined && wait === "running") await untilRunning(actor);
     });
   return fresh ? modules.withModule(template.moduleHash, holders, template.limits, begin) : begin();
 }
 
-/** Whether this very command made that instance before. */
-function isRepeated({ speaker }: NodeWorld, instanceId: string, { template }: NodeInstanceStart): boolean {
-  return speaker.own().instances.get(instanceId)?.spec.commandId === template.commandId;
+/** Whether this very command made that incarnation before, or a later one. */
+function isRepeated({ speaker }: NodeWorld, instanceId: string, request: NodeInstanceStart): boolean {
+  const spec = speaker.own().instances.get(instanceId)?.spec;
+  return spec?.commandId === request.template.commandId && spec.incarnation >= request.incarnation;
+}
+
+/** Ends the copies that are meant, and says for whom they make room. */
+async function fence(
+  world: NodeWorld,
+  copies: RequestOf<"node.instance.fence">["instances"],
+): Promise<Answer> {
+  const { speaker } = world;
+  const byId = new Map(copies.map((copy) => [copy.instanceId, copy]));
+  return each(world, [...byId.keys()], async (instanceId) => {
+    const actor = world.instances.get(instanceId);
+    const copy = byId.get(instanceId);
+    const spec = speaker.own().instances.get(instanceId)?.spec;
+    if (actor === undefined || copy === undefined || spec?.incarnation !== copy.incarnation) return;
+    const { incarnation, by } = copy;
+    speaker.state("instance.fenced", { instanceId, incarnation, by });
+    const reason = `incarnation ${by.incarnation} of it runs on node ${by.nodeId}`;
+    actor.send({ type: "instance.stop", reason });
+    await untilStopped(actor);
+  });
 }
 
 /** The actor to wait for; undefined where a repeated command finds that its instance has ended since. */

@@ -24,6 +24,8 @@ import { engineSpec, providerChildId } from "./node-children.ts";
 import type { NodeWorld } from "./node-world.ts";
 import { serveProviderCommands } from "./provider-commands.ts";
 import { createHostedProviders } from "./provider-host.ts";
+import { askToTakeOver, serveNodeCommands } from "./node-commands.ts";
+import { createRepeatedChanges } from "./repeated-changes.ts";
 import { createReadiness } from "./readiness.ts";
 import { createLatticeWatch } from "../lattice-watch/lattice-watch.ts";
 import type { HostedProvider, ProviderCatalog } from "../provider/provider-kind.ts";
@@ -83,6 +85,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   let load: EngineLoad | undefined;
   let leaveReason = "it was told to";
   let isLeaving = false;
+  let opened: NodeWorld | undefined;
   const loadNow = () => ({
     instances: instances.size,
     rssBytes: ownRssBytes() + (load?.rssBytes ?? 0),
@@ -158,11 +161,14 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
           speaker,
           seat,
           instances,
+          changes: createRepeatedChanges(),
           instancesMax,
           cache: openedCache(),
-          takesInstances: () => launchEngine !== undefined && !isLeaving,
+          isLeaving: () => isLeaving,
+          takesInstances: () => launchEngine !== undefined && !isLeaving && speaker.own().status === "alive",
         };
-        subscriptions.push(...serveReplays(world));
+        opened = world;
+        subscriptions.push(...serveReplays(world), ...serveNodeCommands(world));
         if (options.providers.length > 0) watch.start();
         if (catalog !== undefined)
           subscriptions.push(
@@ -179,9 +185,10 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       beat: () => speaker.heartbeat(loadNow()),
       stateDraining() {
         isLeaving = true;
-        speaker.state("node.draining", {});
+        if (speaker.own().status === "alive") speaker.state("node.draining", {});
       },
       async drain() {
+        if (opened !== undefined) await askToTakeOver(opened);
         const ending = instances.ids().map(async (instanceId) => {
           const instance = instances.get(instanceId);
           instance?.send({ type: "instance.stop", reason: "its node leaves" });

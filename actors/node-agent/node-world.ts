@@ -4,6 +4,7 @@ import type { Speaker } from "../../src/lattice/speaker.ts";
 import type { Log } from "../../src/log.ts";
 import type { ModuleCache } from "../../src/modules/module-cache.ts";
 import type { EngineSeat } from "./engine-child.ts";
+import type { RepeatedChanges } from "./repeated-changes.ts";
 import type { InstanceTable } from "./instance-table.ts";
 
 /** What the commands of a node work on. */
@@ -16,8 +17,11 @@ export interface NodeWorld {
   readonly speaker: Speaker;
   readonly seat: EngineSeat;
   readonly instances: InstanceTable;
+  readonly changes: RepeatedChanges;
   readonly cache: ModuleCache;
   readonly instancesMax: number;
+  /** Whether it was told to end. */
+  isLeaving(): boolean;
   /** Whether this node takes new instances; false for one that only hosts providers, and for one that leaves. */
   takesInstances(): boolean;
 }

@@ -10,6 +10,11 @@ const sentences: Sentences = {
     `joined from ${data.hostname}${data.guestKinds.length === 0 ? ", for providers only" : ""}`,
   "node.heartbeat": (data) => `lives, with ${data.load.instances} instances`,
   "node.draining": () => "takes no more work and ends what it has",
+  "node.resumed": () => "takes work again",
+  "node.labelled": ({ labels }) =>
+    `has the labels ${Object.entries(labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(", ")}`,
   "node.left": (data) => `left: ${data.reason}`,
   "instance.starting": (data) =>
     `starting ${data.spec.name ?? data.spec.instanceId} from module ${shortDigest(data.spec.moduleHash)}`,
@@ -23,6 +28,10 @@ const sentences: Sentences = {
   "instance.restarting": (data) => `restarting: ${data.reason}`,
   "instance.gave-up": (data) => `is given up: ${data.reason}`,
   "instance.stopped": (data) => `stopped: ${data.reason}`,
+  "instance.yielding": () => "goes on elsewhere soon",
+  "instance.relocated": (data) =>
+    `runs here as incarnation ${data.incarnation}, in place of its copy on ${data.from}`,
+  "instance.fenced": (data) => `makes room for incarnation ${data.by.incarnation} on ${data.by.nodeId}`,
   "capability.assigned": ({ assignment }) =>
     `may use ${assignment.capabilityId}: ${assignment.permissions.join(", ")}`,
   "capability.revoked": (data) => `may no longer use ${data.capabilityId}`,

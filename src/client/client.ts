@@ -4,7 +4,7 @@ import { connectNats } from "../bus/nats-bus.ts";
 import { clientLimits } from "../limits.ts";
 import { filterFor } from "../protocol/addresses.ts";
 import type { LogLine } from "../protocol/calls.ts";
-import type { ListedAssignment, ProviderSummary } from "../protocol/commands.ts";
+import type { ListedAssignment, NodeSummary, ProviderSummary } from "../protocol/commands.ts";
 import type { Fact, FactKind } from "../protocol/facts.ts";
 import { assertId } from "../protocol/ids.ts";
 import type { InstanceSummary } from "../protocol/instance-spec.ts";
@@ -57,6 +57,15 @@ export interface Client {
   assign(target: Target, assignment: QuestionOf<"ctl.capability.assign">["assignment"]): Promise<string[]>;
   revoke(target: Target, capabilityId: string): Promise<string[]>;
   assignments(target?: Target): AsyncGenerator<ListedAssignment, void>;
+  /** Moves an instance, to that node or to the one that suits it best; resolves once its new copy answers. */
+  relocate(instanceId: string, nodeId?: string): Promise<InstanceSummary[]>;
+  /** Starts or stops copies until the name has `count`; resolves with those that there are. */
+  scale(name: string, count: number): Promise<InstanceSummary[]>;
+  /** Moves away what a node runs; it takes nothing new until it is resumed. */
+  drain(nodeId: string, timeoutMs?: number): Promise<ControlAnswer<"ctl.node.drain">>;
+  resume(nodeId: string): Promise<NodeSummary>;
+  /** Sets labels, and takes away those that are null. */
+  label(nodeId: string, labels: Readonly<Record<string, string | null>>): Promise<NodeSummary>;
   nodes(): Promise<ControlAnswer<"ctl.node.list">>;
   providers(): Promise<ControlAnswer<"ctl.provider.list">>;
   /** Resolves once it serves; rejects with the reason why it cannot. */
@@ -110,6 +119,14 @@ export function clientOn(bus: Bus, lattice: string): Client {
     start: (request) => start(bus, ask, request),
     stop: async (target) => (await ask("ctl.instance.stop", target)).instances,
     restart: async (target) => (await ask("ctl.instance.restart", target)).instances,
+    relocate: async (instanceId, nodeId) =>
+      (await ask("ctl.instance.relocate", { instanceId, ...(nodeId === undefined ? {} : { nodeId }) }))
+        .instances,
+    scale: async (name, count) => (await ask("ctl.instance.scale", { name, count })).instances,
+    drain: (nodeId, timeoutMs) =>
+      ask("ctl.node.drain", { nodeId, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
+    resume: async (nodeId) => (await ask("ctl.node.resume", { nodeId })).node,
+    label: async (nodeId, labels) => (await ask("ctl.node.label", { nodeId, labels })).node,
     query: (instanceId) => ask("ctl.instance.query", { instanceId }),
     list: (filter = {}) =>
       pages(async (after) => {

@@ -22,16 +22,17 @@ export function applyFact(view: LatticeView, fact: Fact, heardAt: number): Doubt
   let node = view.nodes.get(fact.node);
   if (node !== undefined && fact.epoch < node.epoch) return undefined;
   if (node === undefined || fact.epoch > node.epoch) {
+    if (node !== undefined) orphan(view, node);
     node = createNodeView(fact.node, fact.epoch, heardAt);
     node.knowledge = fact.kind === "node.joined" && fact.seq === 1 ? "complete" : "gap";
     view.nodes.set(fact.node, node);
     view.replays.delete(fact.node);
     if (node.knowledge === "gap") keepEarly(node, fact);
-    else take(node, fact);
+    else take(view, node, fact);
     return node.knowledge === "gap" ? { nodeId: fact.node, reason: "unknown-node" } : undefined;
   }
   node.lastHeardAt = heardAt;
-  return node.knowledge === "gap" ? keepEarly(node, fact) : applyInOrder(node, fact);
+  return node.knowledge === "gap" ? keepEarly(node, fact) : applyInOrder(view, node, fact);
 }
 
 /**
@@ -52,20 +53,25 @@ export function applyReplay(view: LatticeView, replay: FactReplay, heardAt: numb
   if (facts === undefined) return undefined;
   view.replays.delete(replay.node);
 
+  if (known !== undefined && known.epoch < replay.epoch) orphan(view, known);
   const node = createNodeView(replay.node, replay.epoch, heardAt);
-  for (const fact of facts) change(node, fact);
+  for (const fact of facts) {
+    change(node, fact);
+    adopt(view, fact);
+  }
   node.seq = replay.seq;
   view.nodes.set(replay.node, node);
   const later = known?.epoch === replay.epoch ? known.early : [];
   return later
     .toSorted((one, other) => one.seq - other.seq)
     .reduce<Doubt | undefined>(
-      (doubt, fact) => (node.knowledge === "gap" ? keepEarly(node, fact) : applyInOrder(node, fact)) ?? doubt,
+      (doubt, fact) =>
+        (node.knowledge === "gap" ? keepEarly(node, fact) : applyInOrder(view, node, fact)) ?? doubt,
       undefined,
     );
 }
 
-function applyInOrder(node: NodeView, fact: Fact): Doubt | undefined {
+function applyInOrder(view: LatticeView, node: NodeView, fact: Fact): Doubt | undefined {
   if (fact.kind === "node.heartbeat") {
     if (fact.seq < node.seq) return undefined;
     if (fact.seq > node.seq) return enterGap(node, "gap");
@@ -77,7 +83,7 @@ function applyInOrder(node: NodeView, fact: Fact): Doubt | undefined {
     enterGap(node, "gap");
     return keepEarly(node, fact);
   }
-  take(node, fact);
+  take(view, node, fact);
   return undefined;
 }
 
@@ -107,9 +113,38 @@ function allParts(view: LatticeView, replay: FactReplay): readonly Fact[] | unde
   return [...partial.parts].toSorted(([one], [other]) => one - other).flatMap(([, facts]) => facts);
 }
 
-function take(node: NodeView, fact: Fact): void {
+function take(view: LatticeView, node: NodeView, fact: Fact): void {
   change(node, fact);
+  adopt(view, fact);
   node.seq = fact.seq;
+}
+
+/** Keeps what lived on a life of a node that is over without a word, unless it lives elsewhere already. */
+function orphan(view: LatticeView, node: NodeView): void {
+  for (const [instanceId, instance] of node.instances) {
+    const { status, spec } = instance;
+    const lived = status === "starting" || status === "running" || status === "backing-off";
+    if (!lived || isSuperseded(view, node, instanceId, spec.incarnation)) continue;
+    view.orphans.set(instanceId, instance);
+    const oldest = view.orphans.size > viewLimits.orphansMax ? view.orphans.keys().next().value : undefined;
+    if (oldest !== undefined) view.orphans.delete(oldest);
+  }
+}
+
+function isSuperseded(view: LatticeView, than: NodeView, instanceId: string, incarnation: number): boolean {
+  for (const node of view.nodes.values()) {
+    const other = node === than ? undefined : node.instances.get(instanceId);
+    if (other !== undefined && other.spec.incarnation > incarnation) return true;
+  }
+  return false;
+}
+
+/** An orphan ends with the next incarnation of it, wherever that is. */
+function adopt(view: LatticeView, fact: Fact): void {
+  if (fact.kind !== "instance.starting" || view.orphans.size === 0) return;
+  const { instanceId, incarnation } = fact.data.spec;
+  const left = view.orphans.get(instanceId);
+  if (left !== undefined && left.spec.incarnation < incarnation) view.orphans.delete(instanceId);
 }
 
 /** What each kind of fact changes in its node's part of the view. */
@@ -120,6 +155,12 @@ function change(node: NodeView, fact: Fact): void {
       return;
     case "node.draining":
       node.status = "draining";
+      return;
+    case "node.resumed":
+      node.status = "alive";
+      return;
+    case "node.labelled":
+      if (node.joined !== undefined) node.joined = { ...node.joined, labels: fact.data.labels };
       return;
     case "node.left":
       node.status = "left";
@@ -142,6 +183,11 @@ function change(node: NodeView, fact: Fact): void {
       return changeStatus(node, fact, "gave-up", fact.data.reason);
     case "instance.stopped":
       return changeStatus(node, fact, "stopped", fact.data.reason);
+    case "instance.yielding": {
+      const instance = node.instances.get(fact.data.instanceId);
+      if (instance !== undefined) instance.yields = true;
+      return;
+    }
     case "instance.crashed": {
       const instance = node.instances.get(fact.data.instanceId);
       if (instance !== undefined) instance.lastCrash = fact.data.crash;
@@ -178,6 +224,8 @@ function change(node: NodeView, fact: Fact): void {
       node.modules.delete(fact.data.digest);
       return;
     case "node.heartbeat":
+    case "instance.relocated":
+    case "instance.fenced":
     case "module.admitted":
     case "module.refused":
     case "capability.denied":
@@ -204,6 +252,7 @@ function changeStatus(
   instance.since = fact.at;
   instance.restarts = fact.data.restarts;
   instance.reason = reason;
+  instance.cause = fact.cause;
   instance.backoff = undefined;
   node.digest.changed.add(instance);
 }
@@ -223,7 +272,9 @@ function startInstance(node: NodeView, spec: InstanceView["spec"], restarts: num
     restarts,
     lastCrash: undefined,
     reason: undefined,
+    cause: undefined,
     backoff: undefined,
+    yields: false,
     share: [0, 0],
   };
   node.instances.set(spec.instanceId, instance);

@@ -2,7 +2,9 @@ import type { FactData, FactKind } from "../protocol/facts.ts";
 import type { InstanceView, NodeView, ProviderView } from "./view.ts";
 
 /** A fact without the frame that its speaker puts around it. */
-export type Saying = { [K in FactKind]: { kind: K; at: string; data: FactData<K> } }[FactKind];
+export type Saying = {
+  [K in FactKind]: { kind: K; at: string; cause?: string; data: FactData<K> };
+}[FactKind];
 
 /**
  * The present facts of a node: the fewest that, applied to a view that knows nothing, give this view again.
@@ -39,6 +41,7 @@ function* tellInstance(instance: InstanceView): Generator<Saying> {
       at: instance.status === "crashed" ? at : lastCrash.at,
       data: { ...common, crash: lastCrash },
     };
+  if (instance.yields) yield { kind: "instance.yielding", at, data: { instanceId } };
   const reason = instance.reason ?? "";
   switch (instance.status) {
     case "starting":
@@ -55,7 +58,12 @@ function* tellInstance(instance: InstanceView): Generator<Saying> {
       yield { kind: "instance.gave-up", at, data: { ...common, reason } };
       return;
     case "stopped":
-      yield { kind: "instance.stopped", at, data: { ...common, reason } };
+      yield {
+        kind: "instance.stopped",
+        at,
+        ...(instance.cause === undefined ? {} : { cause: instance.cause }),
+        data: { ...common, reason },
+      };
       return;
     case "crashed":
     case "unreachable":

@@ -15,8 +15,12 @@ export interface InstanceView {
   lastCrash: Crash | undefined;
   /** Why it is in this status, where the fact said so. */
   reason: string | undefined;
+  /** The id of the command that brought it to that status, where one did. */
+  cause: string | undefined;
   /** While it is backing off: which try is due when. */
   backoff: Backoff | undefined;
+  /** Whether a copy elsewhere takes over: until this one ends it is in order, although it is outranked. */
+  yields: boolean;
   /** Its share of the node's digest; owned by digest.ts. */
   share: readonly [number, number];
 }
@@ -68,6 +72,11 @@ export interface LatticeView {
   readonly nodes: Map<string, NodeView>;
   /** Replays of which parts are missing, by node. */
   readonly replays: Map<string, PartialReplay>;
+  /**
+   * Instances that lived when a life of their node ended without a word, by id: the next life of that node knows
+   * nothing of them. One is an orphan until a later incarnation of it is heard of.
+   */
+  readonly orphans: Map<string, InstanceView>;
 }
 
 /** A replay that is still arriving. */
@@ -84,7 +93,7 @@ export interface Doubt {
 
 /** A view that has heard nothing yet. */
 export function createView(lattice: string): LatticeView {
-  return { lattice, nodes: new Map(), replays: new Map() };
+  return { lattice, nodes: new Map(), replays: new Map(), orphans: new Map() };
 }
 
 /** A node of which nothing is known but its name and life. */
@@ -121,12 +130,18 @@ export function findInstance(view: LatticeView, instanceId: string): InstanceVie
     const found = node.instances.get(instanceId);
     if (found !== undefined && (best === undefined || outranks(found, best))) best = found;
   }
-  return best;
+  return best ?? view.orphans.get(instanceId);
 }
 
-/** Every instance of every node, stopped ones included. */
+/** Every instance of every node, stopped ones included, and those whose node forgot them. */
 export function* allInstances(view: LatticeView): Generator<InstanceView> {
   for (const node of view.nodes.values()) yield* node.instances.values();
+  yield* view.orphans.values();
+}
+
+/** Whether nobody runs it any more: its node began a new life, which knows nothing of it. */
+export function isOrphan(view: LatticeView, instance: InstanceView): boolean {
+  return view.orphans.get(instance.spec.instanceId) === instance;
 }
 
 /** Whether of two copies of one instance the first counts. */

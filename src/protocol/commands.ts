@@ -13,7 +13,7 @@ import {
   RestartPolicy,
   StringMap,
 } from "./instance-spec.ts";
-import { answer, ViewStatus } from "./reply.ts";
+import { answer, ErrorBodySchema, ViewStatus } from "./reply.ts";
 
 const commandId = { commandId: Id.optional() };
 
@@ -59,6 +59,16 @@ export const InstanceStarted = answer({ instances: z.array(InstanceSummary) });
 export const InstanceTarget = z.strictObject({ ...target, ...commandId }).refine(oneTarget, oneTargetMessage);
 export const InstancesChanged = answer({ instances: z.array(InstanceSummary) });
 
+/** Moves one instance, to that node or to the one that suits it best. */
+export const InstanceRelocate = z.strictObject({ instanceId: Id, nodeId: Id.optional(), ...commandId });
+
+/** Starts or stops copies until a name has that many; the copies are made like those that there are. */
+export const InstanceScale = z.strictObject({
+  name: Id,
+  count: z.int().min(0).max(messageLimits.startCountMax),
+  ...commandId,
+});
+
 export const InstanceQuery = z.strictObject({ instanceId: Id });
 export const InstanceQueried = answer({ instance: InstanceDetail, view: ViewStatus });
 
@@ -87,7 +97,7 @@ export const NodeSummary = z.looseObject({
   nodeId: Id,
   epoch: z.int(),
   /** `suspect` and `lost` are this reader's knowledge; the others are the node's own words. */
-  status: z.enum(["alive", "draining", "suspect", "lost", "left"]),
+  status: z.enum(["alive", "draining", "suspect", "lost", "back", "left"]),
   complete: z.boolean(),
   labels: StringMap,
   guestKinds: z.array(z.string()),
@@ -101,6 +111,29 @@ export const NodeSummary = z.looseObject({
 });
 export type NodeSummary = z.infer<typeof NodeSummary>;
 export const NodesListed = answer({ nodes: z.array(NodeSummary), view: ViewStatus });
+
+/** Moves away what can be moved; the node takes nothing new from then on. */
+export const NodeDrain = z.strictObject({
+  nodeId: Id,
+  /** How long moving may take, ms; what has not moved by then stays. */
+  timeoutMs: z.int().min(1).max(600_000).optional(),
+  ...commandId,
+});
+export const NodeDrained = answer({
+  nodeId: Id,
+  /** Instances that run elsewhere now. */
+  moved: z.array(Id),
+  /** Instances that are still there, and why. */
+  left: z.array(z.looseObject({ instanceId: Id, error: ErrorBodySchema })),
+});
+export const NodeResume = z.strictObject({ nodeId: Id, ...commandId });
+/** Sets labels, and takes away those that are null. */
+export const NodeLabel = z.strictObject({
+  nodeId: Id,
+  labels: z.record(z.string().min(1).max(256), z.string().max(1_024).nullable()),
+  ...commandId,
+});
+export const NodeChanged = answer({ node: NodeSummary });
 
 export const ProviderList = z.strictObject({});
 export const ProviderSummary = z.looseObject({

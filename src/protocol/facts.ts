@@ -53,6 +53,9 @@ export const factData = {
   }),
   "node.heartbeat": z.looseObject({ digest: z.string(), load: Load }),
   "node.draining": z.strictObject({}),
+  "node.resumed": z.strictObject({}),
+  /** All labels that it has from now on. */
+  "node.labelled": z.strictObject({ labels: StringMap }),
   "node.left": z.strictObject({ reason: z.string() }),
   "instance.starting": z.strictObject({ spec: InstanceSpec, restarts }),
   "instance.running": z.strictObject({ ...instanceId, restarts }),
@@ -67,6 +70,16 @@ export const factData = {
   "instance.restarting": z.strictObject({ ...instanceId, restarts, reason: z.string() }),
   "instance.gave-up": z.strictObject({ ...instanceId, restarts, reason: z.string() }),
   "instance.stopped": z.strictObject({ ...instanceId, restarts, reason: z.string() }),
+  /** A copy elsewhere takes over soon; until this one ends both are in order. */
+  "instance.yielding": z.strictObject({ ...instanceId }),
+  /** It runs here in place of a copy that was on another node, or of a former life of this one. */
+  "instance.relocated": z.strictObject({ ...instanceId, incarnation: z.int().min(1), from: Id }),
+  /** A copy elsewhere outranks this one, which ends. */
+  "instance.fenced": z.strictObject({
+    ...instanceId,
+    incarnation: z.int().min(1),
+    by: z.strictObject({ nodeId: Id, incarnation: z.int().min(1) }),
+  }),
   "capability.assigned": AssignmentFact,
   "capability.revoked": z.strictObject({ ...instanceId, capabilityId: Id }),
   "capability.denied": z.strictObject({

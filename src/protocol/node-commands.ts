@@ -20,6 +20,8 @@ export const NodeInstanceStart = z.strictObject({
   ...instanceIds,
   incarnation: z.int().min(1).default(1),
   holders: z.array(Id).default([]),
+  /** Where its former incarnation was, for a copy that takes its place. */
+  from: Id.optional(),
   wait: z.enum(["running", "accepted"]).default("running"),
 });
 export type NodeInstanceStart = z.infer<typeof NodeInstanceStart>;
@@ -32,6 +34,50 @@ export const NodeInstancesDone = answer({
 export type NodeInstancesDone = z.infer<typeof NodeInstancesDone>;
 
 export const NodeInstances = z.strictObject({ ...instanceIds, commandId: Id.optional() });
+
+/** Copies of instances that another copy outranks. */
+export const NodeInstancesFence = z.strictObject({
+  instances: z
+    .array(
+      z.strictObject({
+        instanceId: Id,
+        /** The copy that is meant; a later one on this node is left alone. */
+        incarnation: z.int().min(1),
+        /** The copy that counts. */
+        by: z.strictObject({ nodeId: Id, incarnation: z.int().min(1) }),
+      }),
+    )
+    .min(1)
+    .max(messageLimits.startCountMax),
+});
+
+/** Instances that are to run elsewhere soon: until they end here, both copies are in order. */
+export const NodeInstancesYield = z.strictObject({ ...instanceIds });
+export const NodeInstancesYielding = answer({ instances: z.array(Id) });
+
+/** Takes no new work, or takes it again. */
+export const NodeDraining = z.strictObject({ draining: z.boolean() });
+export const NodeLabels = z.strictObject({ labels: z.record(z.string(), z.string().nullable()) });
+export const NodeDone = answer({});
+
+/** What a node asks before it ends: that others take over what it runs. */
+export const NodeLeaving = z.strictObject({ timeoutMs: z.int().min(1) });
+
+/** Asks a node that is silent whether it is there. */
+export const NodePing = z.strictObject({});
+export const NodePong = answer({ epoch: z.int() });
+
+/** What a control plane says of itself, again and again. */
+export const ControlPlaneBeat = z.looseObject({
+  controlPlane: Id,
+  /** Its start, ms since 1970: two of the same id are told apart. */
+  epoch: z.int(),
+  /** Whether it knows the whole lattice; of those that do, the one with the lowest id acts on losses. */
+  ready: z.boolean(),
+  /** It ends now. */
+  leaving: z.boolean().optional(),
+});
+export type ControlPlaneBeat = z.infer<typeof ControlPlaneBeat>;
 
 /** What a provider asks when it has not heard of an assignment yet. */
 export const NodeAssignmentQuery = z.strictObject({ instanceId: Id });

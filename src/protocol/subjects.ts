@@ -71,6 +71,18 @@ export const subjects = {
     command.InstancesChanged,
     "Restarts an instance, also one that gave up.",
   ),
+  "ctl.instance.relocate": ctl(
+    "instance.relocate",
+    command.InstanceRelocate,
+    command.InstancesChanged,
+    "Moves an instance to another node; its new copy answers before the old one ends.",
+  ),
+  "ctl.instance.scale": ctl(
+    "instance.scale",
+    command.InstanceScale,
+    command.InstancesChanged,
+    "Starts or stops copies until a name has that many.",
+  ),
   "ctl.instance.query": ctl(
     "instance.query",
     command.InstanceQuery,
@@ -125,6 +137,24 @@ export const subjects = {
     command.ProvidersChanged,
     "Replaces a provider: the new one serves before the old one ends, and if it cannot, the old one stays.",
   ),
+  "ctl.node.drain": ctl(
+    "node.drain",
+    command.NodeDrain,
+    command.NodeDrained,
+    "Moves away what a node runs; it takes nothing new until it is resumed.",
+  ),
+  "ctl.node.resume": ctl(
+    "node.resume",
+    command.NodeResume,
+    command.NodeChanged,
+    "Lets a drained node take work again.",
+  ),
+  "ctl.node.label": ctl(
+    "node.label",
+    command.NodeLabel,
+    command.NodeChanged,
+    "Sets and removes labels of a running node.",
+  ),
   "ctl.provider.list": ctl(
     "provider.list",
     command.ProviderList,
@@ -167,6 +197,36 @@ export const subjects = {
     node.NodeInstances,
     node.NodeInstancesDone,
     "Restarts instances of this node.",
+  ),
+  "node.instance.fence": toNode(
+    "instance.fence",
+    node.NodeInstancesFence,
+    node.NodeInstancesDone,
+    "Ends copies of this node that copies elsewhere outrank; calls in progress are answered first.",
+  ),
+  "node.instance.yield": toNode(
+    "instance.yield",
+    node.NodeInstancesYield,
+    node.NodeInstancesYielding,
+    "Says that copies elsewhere take over soon, so that nobody refuses what these still do.",
+  ),
+  "node.node.drain": toNode(
+    "node.drain",
+    node.NodeDraining,
+    node.NodeDone,
+    "Begins or ends the draining of this node.",
+  ),
+  "node.node.label": toNode(
+    "node.label",
+    node.NodeLabels,
+    node.NodeDone,
+    "Sets and removes labels of this node.",
+  ),
+  "node.node.ping": toNode(
+    "node.ping",
+    node.NodePing,
+    node.NodePong,
+    "Asks a silent node whether it is there; that nobody listens is the answer of the bus.",
   ),
   "node.capability.assign": toNode(
     "capability.assign",
@@ -241,6 +301,24 @@ export const subjects = {
     reply: null,
     says: "Asks every node to tell its present facts again.",
   }),
+  leave: row({
+    pattern: "wasmatrix.leave.v1.{lattice}.{node}",
+    kind: "queue",
+    publishers: ["node"],
+    listeners: ["control-plane"],
+    payload: node.NodeLeaving,
+    reply: command.NodeDrained,
+    says: "A node is about to end and asks that others take over what it runs.",
+  }),
+  "plane.beat": row({
+    pattern: "wasmatrix.plane.v1.{lattice}.{controlPlane}.beat",
+    kind: "broadcast",
+    publishers: ["control-plane"],
+    listeners: ["control-plane", "observer"],
+    payload: node.ControlPlaneBeat,
+    reply: null,
+    says: "A control plane says that it is there, and whether it knows the whole lattice.",
+  }),
   fact: row({
     pattern: "wasmatrix.fact.v1.{lattice}.{node}.{noun}.{verb}",
     kind: "broadcast",
@@ -311,6 +389,7 @@ export type SubjectParameters = Partial<
     | "operation"
     | "provider"
     | "callingNode"
+    | "controlPlane"
     | "instance"
     | "holder"
     | "stream",

@@ -212,7 +212,10 @@ export function createResident(
 
   const refuse = (message: BusMessage, error: unknown) => respondFailure(message, error, clock.now());
 
-  subscriptions.push(bus.subscribe(filterFor("call", { lattice, target: instanceId }), onMessage));
+  // A queue too: while an instance moves, its two copies must not both answer.
+  subscriptions.push(
+    bus.subscribe(filterFor("call", { lattice, target: instanceId }), onMessage, { queue: instanceId }),
+  );
   if (name !== undefined) {
     subscriptions.push(
       bus.subscribe(filterFor("call", { lattice, target: name }), onMessage, { queue: name }),

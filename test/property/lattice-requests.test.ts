@@ -32,6 +32,8 @@ const valid: Record<string, object[]> = {
   ],
   "instance.stop": [target, named],
   "instance.restart": [target, named],
+  "instance.relocate": [target, { ...target, nodeId: "n1" }],
+  "instance.scale": [{ ...named, count: 1 }],
   "instance.query": [target],
   "instance.list": [{}, { ...named, all: true, limit: 3, after: "a" }, { nodeId: "n1" }],
   "capability.assign": [
@@ -51,6 +53,9 @@ const valid: Record<string, object[]> = {
     { provider: "kv" },
     { provider: "kv", kind: "kv", backend: "memory", config: {}, nodeId: "kv1" },
   ],
+  "node.drain": [{ nodeId: "n2" }, { nodeId: "n2", timeoutMs: 10 }],
+  "node.resume": [{ nodeId: "n1" }],
+  "node.label": [{ nodeId: "n1", labels: { zone: "b", other: null } }],
   "provider.list": [{}],
   "module.put": [countingModule, { digest, sizeBytes: 8, offset: 0, bytes: "AGFzbQ==" }],
   "module.list": [{}],

@@ -1,9 +1,12 @@
-import { createActor } from "xstate";
+import { createActor, fromCallback } from "xstate";
 import { describe, expect, it } from "vitest";
-import { nodePresenceMachine } from "../../actors/control-plane/node-presence-machine.ts";
+import {
+  type NodePresenceEvent,
+  nodePresenceMachine,
+} from "../../actors/control-plane/node-presence-machine.ts";
 import { distribute, noPlace, place, type PlaceableNode } from "../../actors/control-plane/place.ts";
 import { controlPlaneLimits } from "../../src/limits.ts";
-import { virtualClock } from "../support/virtual-clock.ts";
+import { type VirtualClock, virtualClock } from "../support/virtual-clock.ts";
 
 const node = (nodeId: string, more: Partial<PlaceableNode> = {}): PlaceableNode => ({
   nodeId,
@@ -68,29 +71,69 @@ describe("placement", () => {
 });
 
 describe("a node's presence", () => {
-  it("goes from alive over suspect to lost in silence, and back with any word", async () => {
+  /** A presence whose probes tell what `probed` says, if anything. */
+  const presenceOf = (clock: VirtualClock, probed: () => NodePresenceEvent | undefined = () => undefined) => {
+    const machine = nodePresenceMachine.provide({
+      actors: {
+        probe: fromCallback<NodePresenceEvent>(({ sendBack }) => {
+          const event = probed();
+          if (event !== undefined) sendBack(event);
+        }),
+      },
+    });
+    return createActor(machine, { clock }).start();
+  };
+
+  it("goes from alive over quiet and suspect to lost in silence", async () => {
     const clock = virtualClock();
-    const presence = createActor(nodePresenceMachine, { clock }).start();
-    await clock.advance(controlPlaneLimits.suspectAfterMs - 1);
+    const presence = presenceOf(clock);
+    await clock.advance(controlPlaneLimits.quietAfterMs - 1);
     presence.send({ type: "heard" });
-    await clock.advance(controlPlaneLimits.suspectAfterMs - 1);
+    await clock.advance(controlPlaneLimits.quietAfterMs - 1);
     expect(presence.getSnapshot().value).toBe("alive");
     await clock.advance(1);
+    expect(presence.getSnapshot().value).toBe("quiet");
+    await clock.advance(controlPlaneLimits.suspectAfterMs - controlPlaneLimits.quietAfterMs);
     expect(presence.getSnapshot().value).toBe("suspect");
     await clock.advance(controlPlaneLimits.lostAfterMs - controlPlaneLimits.suspectAfterMs);
     expect(presence.getSnapshot().value).toBe("lost");
+  });
+
+  it("is lost sooner when the bus says that nobody listens there any more", async () => {
+    const clock = virtualClock();
+    const presence = presenceOf(clock, () => ({ type: "probe.vanished" }));
+    await clock.advance(controlPlaneLimits.quietAfterMs + controlPlaneLimits.vanishedMs - 1);
+    expect(presence.getSnapshot().value).toBe("vanished");
+    await clock.advance(1);
+    expect(presence.getSnapshot().value).toBe("lost");
+  });
+
+  it("is not lost by a reconnect: any word in time ends the doubt", async () => {
+    const clock = virtualClock();
+    const presence = presenceOf(clock, () => ({ type: "probe.vanished" }));
+    await clock.advance(controlPlaneLimits.quietAfterMs + controlPlaneLimits.vanishedMs - 1);
     presence.send({ type: "heard" });
+    expect(presence.getSnapshot().value).toBe("alive");
+  });
+
+  it("is back for a while before it is trusted again", async () => {
+    const clock = virtualClock();
+    const presence = presenceOf(clock);
+    await clock.advance(controlPlaneLimits.lostAfterMs);
+    presence.send({ type: "heard" });
+    expect(presence.getSnapshot().value).toBe("back");
+    await clock.advance(controlPlaneLimits.backMs);
     expect(presence.getSnapshot().value).toBe("alive");
   });
 
   it("is not judged while the listener is off the bus, and has its full time afterwards", async () => {
     const clock = virtualClock();
-    const presence = createActor(nodePresenceMachine, { clock }).start();
+    const presence = presenceOf(clock);
     await clock.advance(controlPlaneLimits.suspectAfterMs);
     presence.send({ type: "bus.lost" });
     await clock.advance(100 * controlPlaneLimits.lostAfterMs);
     presence.send({ type: "bus.regained" });
-    await clock.advance(controlPlaneLimits.suspectAfterMs - 1);
+    await clock.advance(controlPlaneLimits.quietAfterMs - 1);
     expect(presence.getSnapshot().value).toBe("alive");
   });
 });

@@ -23,9 +23,12 @@ function world() {
   const server = startMemoryServer({ clock });
   const client = server.connect();
   const planeBus = server.connect();
+  const fakes: FakeNode[] = [];
   const node = (nodeId: string, options: { labels?: Record<string, string>; instancesMax?: number } = {}) => {
     const bus = server.connect();
-    return Object.assign(startFakeNode({ bus, clock, nodeId, ...options }), { bus });
+    const fake = Object.assign(startFakeNode({ bus, clock, nodeId, ...options }), { bus });
+    fakes.push(fake);
+    return fake;
   };
   const plane = async (bus: Bus = planeBus, nodes: FakeNode[] = []) => {
     const started = startControlPlane({
@@ -50,10 +53,14 @@ function world() {
     name: Name,
     question: QuestionOf<Name>,
   ) => {
-    const error: unknown = await command(name, question).then(
+    const outcome = command(name, question).then(
       () => undefined,
       (failure: unknown) => failure,
     );
+    // What is not known is looked for again a little later.
+    await clock.advance(500);
+    for (const one of fakes) one.heartbeat();
+    const error = await outcome;
     expect(error).toBeInstanceOf(Failure);
     expect((error as Failure).fix).toBeTypeOf("string");
     return error as Failure;

@@ -101,7 +101,9 @@ describe("the house", () => {
     const wrong = files.filter(
       (file) =>
         file !== join("src", "protocol", "subjects.ts") &&
-        /["'`]wasmatrix\.(ctl|node|nodes|fact|call|cap|stream|log)\./.test(readFileSync(file, "utf8")),
+        /["'`]wasmatrix\.(ctl|node|nodes|leave|plane|fact|call|cap|stream|log)\./.test(
+          readFileSync(file, "utf8"),
+        ),
     );
     expect(wrong).toEqual([]);
   });

@@ -1,0 +1,111 @@
+import type { InstanceView } from "../../src/lattice/view.ts";
+import { controlPlaneLimits } from "../../src/limits.ts";
+import { asFailure, type ErrorBody, errorBody, Failure } from "../../src/protocol/errors.ts";
+import type { InstanceSummary } from "../../src/protocol/instance-spec.ts";
+import { askNode } from "./ask-node.ts";
+import type { Desk } from "./desk.ts";
+import { distribute, noPlace, place } from "./place.ts";
+import { placeableNodes } from "./placeable-nodes.ts";
+import { holdersOf } from "./store-module.ts";
+
+/** What became of instances that were to move. */
+export interface HandedOver {
+  /** As they run now. */
+  readonly moved: readonly InstanceSummary[];
+  readonly left: readonly { readonly instanceId: string; readonly error: ErrorBody }[];
+}
+
+/**
+ * Moves running instances off their node without a call that fails: the node says that they yield, copies with the next
+ * incarnation start elsewhere and take calls, and then the old ones end, the calls in progress answered. `to` is the
+ * node that is meant; without it each goes where placement puts it.
+ */
+export async function handOver(
+  desk: Desk,
+  instances: readonly InstanceView[],
+  options: { to?: string | undefined; untilMs: number },
+): Promise<HandedOver> {
+  const moved: InstanceSummary[] = [];
+  const left: { instanceId: string; error: ErrorBody }[] = [];
+  const fail = (those: readonly InstanceView[], error: unknown) => {
+    const body = errorBody(error, new Date(desk.clock.now()).toISOString());
+    left.push(...those.map(({ spec }) => ({ instanceId: spec.instanceId, error: body })));
+  };
+  const moves = [...movesOf(desk, instances, options.to, fail)];
+  await Promise.all(
+    moves.map(async (move) => {
+      try {
+        const remainingMs = options.untilMs - desk.clock.now();
+        if (remainingMs <= 0) throw new Failure("TIMEOUT", "the time for moving is over");
+        const done = await perform(desk, move, Math.min(remainingMs, controlPlaneLimits.nodeStartMs));
+        moved.push(...done.moved);
+        left.push(...done.left);
+      } catch (error) {
+        fail(move.instances, error);
+      }
+    }),
+  );
+  return { moved, left };
+}
+
+/** Instances that go the same way with the same template. */
+interface Move {
+  readonly from: string;
+  readonly to: string;
+  readonly incarnation: number;
+  readonly template: Omit<InstanceView["spec"], "instanceId" | "incarnation">;
+  readonly instances: readonly InstanceView[];
+}
+
+function* movesOf(
+  desk: Desk,
+  instances: readonly InstanceView[],
+  to: string | undefined,
+  fail: (those: readonly InstanceView[], error: unknown) => void,
+): Generator<Move> {
+  const alike = Map.groupBy(instances, ({ nodeId, spec, assignments }) => {
+    const { instanceId: _, ...rest } = spec;
+    return JSON.stringify([nodeId, rest, [...assignments.values()]]);
+  });
+  for (const those of alike.values()) {
+    const [first] = those;
+    if (first === undefined) continue;
+    const { instanceId: _, incarnation, ...spec } = first.spec;
+    const template = { ...spec, capabilities: [...first.assignments.values()] };
+    const refused = new Map([[first.nodeId, "is where it runs now"]]);
+    const nodes = placeableNodes(desk, spec.name).filter(({ nodeId }) => to === undefined || nodeId === to);
+    const placement = place(nodes, { requires: spec.requires, refused });
+    const byId = new Map(those.map((one) => [one.spec.instanceId, one]));
+    const { shares, left } = distribute(placement.candidates, [...byId.keys()]);
+    if (left.length > 0)
+      fail(
+        left.flatMap((id) => byId.get(id) ?? []),
+        noPlace(placement, `${left.length} instances of ${spec.name ?? first.spec.instanceId}`),
+      );
+    for (const [target, ids] of shares) {
+      const group = ids.flatMap((id) => byId.get(id) ?? []);
+      yield { from: first.nodeId, to: target, incarnation: incarnation + 1, template, instances: group };
+    }
+  }
+}
+
+async function perform(desk: Desk, move: Move, timeoutMs: number): Promise<HandedOver> {
+  const { from, to, incarnation, template, instances } = move;
+  const instanceIds = instances.map(({ spec }) => spec.instanceId);
+  await askNode(desk, from, "node.instance.yield", { instanceIds }, controlPlaneLimits.nodeGrantMs);
+  const holders = holdersOf(desk, template.moduleHash).filter((holder) => holder !== to);
+  const question = { template, instanceIds, incarnation, holders, from };
+  const { instances: moved, failed } = await askNode(desk, to, "node.instance.start", question, timeoutMs);
+  const by = { nodeId: to, incarnation };
+  const copies = moved.map(({ instanceId }) => ({ instanceId, incarnation: incarnation - 1, by }));
+  if (copies.length > 0) {
+    try {
+      const stopMs = controlPlaneLimits.nodeStopMs;
+      await askNode(desk, from, "node.instance.fence", { instances: copies }, stopMs);
+    } catch (error) {
+      // They are outranked all the same, and are told so again when their node is heard.
+      desk.log.warn({ node: from, reason: asFailure(error).message }, "moved instances may still be there");
+    }
+  }
+  return { moved, left: failed };
+}

@@ -1,0 +1,102 @@
+import type { Bus } from "../../src/bus/bus.ts";
+import { validate } from "../../src/bus/serve.ts";
+import type { Clock } from "../../src/clock.ts";
+import { controlPlaneLimits } from "../../src/limits.ts";
+import type { Log } from "../../src/log.ts";
+import { filterFor, parametersOf, subjectFor } from "../../src/protocol/addresses.ts";
+import { decode, encode } from "../../src/protocol/codec.ts";
+import type { ControlPlaneBeat } from "../../src/protocol/node-commands.ts";
+
+/** The control planes of a lattice, as one of them sees them. */
+export interface Peers {
+  /** Whether this one acts on losses: of those that know the whole lattice it has the lowest id. */
+  leads(): boolean;
+  /** Says at once what has changed with this one. */
+  beat(): void;
+  /** Says goodbye, so that the next one acts at once. */
+  stop(): void;
+}
+
+/** What the peers of one control plane need of the world. */
+export interface PeersWorld {
+  lattice: string;
+  controlPlaneId: string;
+  bus: Bus;
+  clock: Clock;
+  log: Log;
+  isReady: () => boolean;
+  /** Who leads may be another one than before. */
+  onChange: () => void;
+}
+
+/** Speaks for this control plane and listens to the others. Nothing is agreed upon: two that disagree do no harm. */
+export function createPeers({
+  lattice,
+  controlPlaneId,
+  bus,
+  clock,
+  log,
+  isReady,
+  onChange,
+}: PeersWorld): Peers {
+  const epoch = clock.now();
+  const heard = new Map<string, ControlPlaneBeat & { at: number }>();
+  let didLead = false;
+
+  const leads = () => {
+    if (!isReady() || !bus.connected) return false;
+    const since = clock.now() - controlPlaneLimits.peerLostMs;
+    return ![...heard.values()].some(
+      (peer) => peer.at >= since && peer.ready && peer.leaving !== true && ranksBefore(peer),
+    );
+  };
+  /** Two of the same id, an old one that lives on and its successor, are told apart by their start. */
+  const ranksBefore = (peer: ControlPlaneBeat) =>
+    peer.controlPlane < controlPlaneId || (peer.controlPlane === controlPlaneId && peer.epoch < epoch);
+  const look = () => {
+    const now = leads();
+    if (now === didLead) return;
+    didLead = now;
+    if (now) log.info({ controlPlane: controlPlaneId }, "this control plane acts on losses now");
+    onChange();
+  };
+  const say = (leaving: boolean) => {
+    if (!bus.connected) return;
+    const beat: ControlPlaneBeat = {
+      controlPlane: controlPlaneId,
+      epoch,
+      ready: isReady() && !leaving,
+      leaving,
+    };
+    bus.publish(subjectFor("plane.beat", { lattice, controlPlane: controlPlaneId }), encode(beat, "json"));
+  };
+
+  const subscription = bus.subscribe(filterFor("plane.beat", { lattice }), (message) => {
+    const beat = validate("plane.beat", decode(message.data).value) as ControlPlaneBeat;
+    if (beat.controlPlane !== parametersOf("plane.beat", message.subject).controlPlane) return;
+    if (beat.controlPlane === controlPlaneId && beat.epoch === epoch) return;
+    heard.set(`${beat.controlPlane} ${beat.epoch}`, { ...beat, at: clock.now() });
+    look();
+  });
+  const tick = () => {
+    const since = clock.now() - controlPlaneLimits.peerLostMs;
+    for (const [key, { at }] of heard) if (at < since) heard.delete(key);
+    say(false);
+    look();
+    timer = clock.setTimeout(tick, controlPlaneLimits.beatMs);
+  };
+  let timer = clock.setTimeout(tick, 0);
+
+  return {
+    leads,
+    beat() {
+      say(false);
+      look();
+    },
+    stop() {
+      clock.clearTimeout(timer);
+      subscription.unsubscribe();
+      say(true);
+    },
+  };
+}

@@ -1,0 +1,177 @@
+import { createHash } from "node:crypto";
+import type { Timer } from "../../src/clock.ts";
+import { type InstanceView, isOrphan } from "../../src/lattice/view.ts";
+import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
+import { asFailure } from "../../src/protocol/errors.ts";
+import type { InstanceSpec } from "../../src/protocol/instance-spec.ts";
+import { askNode } from "./ask-node.ts";
+import type { Desk } from "./desk.ts";
+import { type Candidate, place } from "./place.ts";
+import { placeableNodes } from "./placeable-nodes.ts";
+import { holdersOf } from "./store-module.ts";
+import { instancesOf, isOutOfReach } from "./summaries.ts";
+
+const { relocateGatherMs, relocateRefusedMs } = controlPlaneLimits;
+
+/** Brings back what a lost node ran. */
+export interface Relocation {
+  /** Something happened that may have left instances without a node, or made room for them. */
+  look(): void;
+  /** Resolves when nothing is on its way; nothing new begins. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts instances of lost nodes elsewhere, under the same id and the next incarnation: those whose start command
+ * allowed it anywhere, the others on their own node once it has begun a new life. Each look is a reaction to a fact, and
+ * the control plane that leads alone acts. Where an instance goes depends on its id and the nodes that fit (rendezvous
+ * hashing), so that two control planes that both believe to lead choose the same node, which takes it once.
+ */
+export function createRelocation(desk: Desk): Relocation {
+  const underWay = new Set<string>();
+  /** Refused for good, and not asked for again for a while: by instance, until when. */
+  const refused = new Map<string, number>();
+  const batches = new Set<Promise<void>>();
+  let timer: Timer;
+  let isStopped = false;
+
+  function act(): void {
+    timer = undefined;
+    if (isStopped || !desk.peers.leads() || !someAreLost(desk)) return;
+    const now = desk.clock.now();
+    const homeless = instancesOf(desk).filter(
+      (instance) =>
+        !underWay.has(instance.spec.instanceId) &&
+        (refused.get(instance.spec.instanceId) ?? 0) < now &&
+        isHomeless(desk, instance),
+    );
+    if (homeless.length === 0) return;
+    const groups = grouped(desk, homeless);
+    for (const group of groups) {
+      for (const { spec } of group.instances) underWay.add(spec.instanceId);
+      const batch = startGroup(desk, group).then(({ again, never }) => {
+        for (const { spec } of group.instances) underWay.delete(spec.instanceId);
+        for (const instanceId of never) refused.set(instanceId, desk.clock.now() + relocateRefusedMs);
+        batches.delete(batch);
+        // What one node could not take another may: the view has changed by then.
+        if (again) later(controlPlaneLimits.relocateRetryMs);
+      });
+      batches.add(batch);
+    }
+  }
+
+  function later(ms: number): void {
+    if (timer === undefined && !isStopped) timer = desk.clock.setTimeout(act, ms);
+  }
+
+  const look = () => later(relocateGatherMs);
+
+  return {
+    look,
+    async stop() {
+      isStopped = true;
+      desk.clock.clearTimeout(timer);
+      await Promise.all(batches);
+    },
+  };
+}
+
+/** Whether there can be anything to do: most looks find that there is not. */
+function someAreLost({ view, presence }: Desk): boolean {
+  if (view.orphans.size > 0) return true;
+  return [...view.nodes.values()].some(
+    ({ nodeId, instances }) => instances.size > 0 && presence.statusOf(nodeId) === "lost",
+  );
+}
+
+/** Whether nobody runs it although nobody ended it, and it may be started again. */
+function isHomeless(desk: Desk, instance: InstanceView): boolean {
+  const { status, spec, nodeId } = instance;
+  if (status !== "running" && status !== "starting" && status !== "backing-off") return false;
+  if (isOrphan(desk.view, instance)) return true;
+  return spec.onNodeLoss === "relocate" && desk.presence.statusOf(nodeId) === "lost";
+}
+
+/** Instances that go to the same node with the same template. */
+interface Group {
+  readonly target: string;
+  readonly incarnation: number;
+  readonly template: Omit<InstanceSpec, "instanceId" | "incarnation">;
+  readonly instances: readonly InstanceView[];
+}
+
+function grouped(desk: Desk, homeless: readonly InstanceView[]): Group[] {
+  const groups = new Map<string, { instances: InstanceView[] } & Omit<Group, "instances">>();
+  const nodes = placeableNodes(desk);
+  const candidatesFor = new Map<string, Map<string, Candidate>>();
+  for (const instance of homeless) {
+    const { instanceId: _, incarnation, ...spec } = instance.spec;
+    const template = { ...spec, capabilities: [...instance.assignments.values()] };
+    const requires = JSON.stringify(spec.requires);
+    const candidates =
+      candidatesFor.get(requires) ??
+      new Map(place(nodes, { requires: spec.requires }).candidates.map((one) => [one.nodeId, one]));
+    candidatesFor.set(requires, candidates);
+    const target = targetOf(desk, instance, candidates);
+    if (target === undefined) continue;
+    const chosen = candidates.get(target);
+    if (chosen !== undefined) candidates.set(target, { ...chosen, free: chosen.free - 1 });
+    const size = groups.size;
+    const key = `${target} ${incarnation} ${instance.nodeId} ${JSON.stringify(template)}`;
+    const open = groups.get(key);
+    if (open !== undefined && open.instances.length < messageLimits.startCountMax)
+      open.instances.push(instance);
+    else {
+      if (open !== undefined) groups.set(`${key} ${size}`, open);
+      groups.set(key, { target, incarnation: incarnation + 1, template, instances: [instance] });
+    }
+  }
+  return [...groups.values()];
+}
+
+/** The node whose hash with the instance's id is the highest, of those that fit; its own, where it may only be there. */
+function targetOf(
+  desk: Desk,
+  { spec, nodeId }: InstanceView,
+  candidates: ReadonlyMap<string, Candidate>,
+): string | undefined {
+  if (spec.onNodeLoss === "stay") {
+    return candidates.has(nodeId) && !isOutOfReach(desk, nodeId) ? nodeId : undefined;
+  }
+  let best: { nodeId: string; rank: string } | undefined;
+  for (const one of candidates.values()) {
+    if (one.free <= 0) continue;
+    const rank = createHash("sha256").update(`${spec.instanceId} ${one.nodeId}`).digest("hex");
+    if (best === undefined || rank > best.rank) best = { nodeId: one.nodeId, rank };
+  }
+  return best?.nodeId;
+}
+
+/** Whether to try again, and what was refused for good. */
+async function startGroup(
+  desk: Desk,
+  { target, incarnation, template, instances }: Group,
+): Promise<{ again: boolean; never: readonly string[] }> {
+  const [first] = instances;
+  if (first === undefined) return { again: false, never: [] };
+  const instanceIds = instances.map(({ spec }) => spec.instanceId);
+  const what = { from: first.nodeId, to: target, count: instances.length, name: template.name };
+  try {
+    const holders = holdersOf(desk, template.moduleHash).filter((holder) => holder !== target);
+    const question = { template, instanceIds, incarnation, holders, from: first.nodeId };
+    const { failed } = await askNode(
+      desk,
+      target,
+      "node.instance.start",
+      question,
+      controlPlaneLimits.nodeStartMs,
+    );
+    desk.log.info({ ...what, failed: failed.length }, "instances were started again elsewhere");
+    const never = failed.filter(({ error }) => error.retry === "never").map(({ instanceId }) => instanceId);
+    return { again: failed.length > never.length, never };
+  } catch (error) {
+    const { code, message } = asFailure(error);
+    desk.log.warn({ ...what, code, reason: message }, "instances could not be started elsewhere");
+    return { again: true, never: [] };
+  }
+}

@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Client, connect } from "../../src/client/client.ts";
+import { startNatsServer } from "./nats-server.ts";
+
+/** One part of a lattice as a process of its own, that can be killed. */
+export interface PartProcess {
+  readonly id: string;
+  readonly pid: number;
+  /** Resolves once it says that it is ready. */
+  readonly ready: Promise<void>;
+  /** Sends a signal; `SIGKILL` resolves once the process is gone. */
+  signal(name: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT"): Promise<void>;
+  /** What it wrote, for a test that failed. */
+  log(): string;
+}
+
+/** A lattice whose parts are real processes of the command line, on a real server. */
+export interface LatticeProcesses extends AsyncDisposable {
+  readonly url: string;
+  readonly client: Client;
+  /** Starts a part: `node`, `control-plane` or `provider kv`; an id may be used again once its process is gone. */
+  start(id: string, ...args: string[]): Promise<PartProcess>;
+}
+
+/** Starts the server, or uses those of `servers`. */
+export async function startProcesses(servers?: string): Promise<LatticeProcesses> {
+  const server = servers === undefined ? await startNatsServer() : undefined;
+  const url = servers ?? server?.url ?? "";
+  const directory = mkdtempSync(join(tmpdir(), "wasmatrix-parts-"));
+  const running = new Map<string, ChildProcess>();
+  const client = await connect({ servers: url, lattice: "default" });
+
+  const start = async (id: string, ...args: string[]): Promise<PartProcess> => {
+    const logFile = join(directory, `${id}.log`);
+    const log = openSync(logFile, "a");
+    const where = args[0] === "node" ? ["--modules", join(directory, `modules-${id}`)] : [];
+    const child = spawn(
+      process.execPath,
+      ["cli/main.ts", "--nats", url, ...args, "--id", id, ...where, "--end-with-stdin"],
+      { stdio: ["pipe", log, log, "ipc"] },
+    );
+    child.stdin?.on("error", () => undefined);
+    running.set(id, child);
+    const part: PartProcess = {
+      id,
+      pid: child.pid ?? 0,
+      ready: new Promise((resolve, reject) => {
+        child.once("message", () => resolve());
+        child.once("exit", (code, signal) =>
+          reject(new Error(`${id} ended: ${signal ?? code}\n${part.log()}`)),
+        );
+      }),
+      async signal(name) {
+        child.kill(name);
+        if (name === "SIGKILL" && child.exitCode === null && child.signalCode === null)
+          await once(child, "exit");
+      },
+      log: () => readFileSync(logFile, "utf8"),
+    };
+    part.ready.catch(() => undefined);
+    await part.ready;
+    return part;
+  };
+
+  return {
+    url,
+    client,
+    start,
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      for (const child of running.values()) {
+        if (child.exitCode !== null || child.signalCode !== null) continue;
+        const gone = once(child, "exit");
+        child.kill("SIGKILL");
+        await gone;
+      }
+      await server?.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
