@@ -9,6 +9,7 @@ import { Failure } from "../../src/protocol/errors.ts";
 import type { Assignment } from "../../src/protocol/instance-spec.ts";
 import type { NodeAssignments } from "../../src/protocol/node-commands.ts";
 import { permissionFor, type PermissionSet, permissionSet } from "../../src/protocol/permissions.ts";
+import { successorOf } from "../../src/lattice/view.ts";
 import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
 
 /** A grant that covers a call, and whose it is. */
@@ -27,6 +28,8 @@ interface Known {
 
 /** What a provider knows of the rights of those who call it. */
 export interface Grants {
+  /** Throws PERMISSION_DENIED for a copy of an instance whose place another has taken. */
+  refuseFenced(callingNode: string, call: CapabilityCall): void;
   /** The grant that covers the call by what the facts said, or undefined. */
   find(callingNode: string, operation: string, call: CapabilityCall): Grant | undefined;
   /** Asks the calling node first: a call may overtake the fact of its grant. PERMISSION_DENIED without one. */
@@ -123,6 +126,19 @@ export function createGrants(world: {
   }
 
   return {
+    refuseFenced(callingNode, { instanceId, incarnation }) {
+      const successor = successorOf(watch.view, callingNode, instanceId);
+      if (successor === undefined || successor.spec.incarnation <= incarnation) return;
+      const { nodeId, spec } = successor;
+      throw new Failure(
+        "PERMISSION_DENIED",
+        `incarnation ${incarnation} of ${instanceId} on node ${callingNode} is fenced: incarnation ${spec.incarnation} runs on node ${nodeId}`,
+        {
+          fix: "Nothing: that copy ends as soon as its node hears of it.",
+          details: { instanceId, incarnation, fencedBy: { nodeId, incarnation: spec.incarnation } },
+        },
+      );
+    },
     find: (callingNode, operation, call) => covers(told(callingNode, call.instanceId), operation, call),
     async findOrAsk(callingNode, operation, call) {
       let why = `no grant of instance ${call.instanceId} on node ${callingNode} covers it`;

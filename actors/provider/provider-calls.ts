@@ -58,6 +58,7 @@ export function openProviderCalls(options: ProviderCallsOptions): ProviderCalls 
       const call = readCall(message.data);
       if (permissionFor(providerType, operation) === undefined)
         throw unknownOperation(providerType, operation);
+      grants.refuseFenced(callingNode, call);
       const grant =
         grants.find(callingNode, operation, call) ?? (await grants.findOrAsk(callingNode, operation, call));
       message.respond(await perform(call, grant, operation));

@@ -144,6 +144,21 @@ export function isOrphan(view: LatticeView, instance: InstanceView): boolean {
   return view.orphans.get(instance.spec.instanceId) === instance;
 }
 
+/**
+ * The copy elsewhere that takes the place of the one on that node, if there is one: a later incarnation that has
+ * run, while the one on that node does not yield to it in order.
+ */
+export function successorOf(view: LatticeView, nodeId: string, instanceId: string): InstanceView | undefined {
+  const own = view.nodes.get(nodeId)?.instances.get(instanceId);
+  if (own?.yields === true) return undefined;
+  for (const node of view.nodes.values()) {
+    const copy = node.nodeId === nodeId ? undefined : node.instances.get(instanceId);
+    if (copy === undefined || copy.status === "stopped" || copy.status === "starting") continue;
+    if (copy.spec.incarnation > (own?.spec.incarnation ?? 0)) return copy;
+  }
+  return undefined;
+}
+
 /** Whether of two copies of one instance the first counts. */
 export function outranks(one: InstanceView, other: InstanceView): boolean {
   const lives = one.status !== "stopped";

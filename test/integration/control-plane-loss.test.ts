@@ -27,8 +27,8 @@ describe("R11.4: several control planes", () => {
         await lattice.start("cp-2", "control-plane"),
       ];
       await Promise.all(["n1", "n2"].map((id) => lattice.start(id, "node", "--cells", "1")));
-      await client.start({ module, name: "first" });
-      const [{ moduleHash = "" } = {}] = await all(client);
+      const [first] = await client.start({ module, name: "first" });
+      const moduleHash = first?.moduleHash ?? "";
 
       let goesOn = true;
       const outcomes: string[] = [];

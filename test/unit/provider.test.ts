@@ -5,6 +5,7 @@ import { openProviderCalls } from "../../actors/provider/provider-calls.ts";
 import { failureInAnswer } from "../../src/bus/guest-answers.ts";
 import type { Bus, BusMessage } from "../../src/bus/bus.ts";
 import { createStreams } from "../../src/bus/streams.ts";
+import { createSpeaker } from "../../src/lattice/speaker.ts";
 import { createMemoryKv } from "../../src/capabilities/kv/memory.ts";
 import { subjectFor } from "../../src/protocol/addresses.ts";
 import { encode } from "../../src/protocol/codec.ts";
@@ -110,6 +111,31 @@ test("P4: another node, another instance, another incarnation, and an operation 
   expect(await call("set", "n1", { incarnation: 2 })).toBe("PERMISSION_DENIED");
   expect(await call("set", "n1", { capabilityId: "other" })).toBe("PERMISSION_DENIED");
   expect(await call("get")).toBe("PERMISSION_DENIED");
+  expect(await call()).toBe("done");
+});
+
+test("P4: a copy whose place another has taken is refused, and one that yields in order is not", async () => {
+  const { node, clock, watch, assign, call } = await remoteProvider();
+  await assign(["kv:write"]);
+  const spec = watch.view.nodes.get("n1")?.instances.get("a")?.spec;
+  if (spec === undefined) throw new Error("the instance is not in the view");
+  const bus = node.server.connect();
+  const elsewhere = createSpeaker({
+    lattice: "default",
+    nodeId: "n2",
+    clock,
+    publish: (subject, data) => bus.publish(subject, data),
+  });
+  elsewhere.state("node.joined", {
+    ...{ productVersion: "0", protocolVersion: "1.0", hostname: "h", pid: 1 },
+    ...{ labels: {}, guestKinds: ["wapc"], instancesMax: 10 },
+  });
+  elsewhere.state("instance.starting", { spec: { ...spec, incarnation: 2 }, restarts: 0 });
+  expect(await call()).toBe("done");
+  elsewhere.state("instance.running", { instanceId: "a", restarts: 0 });
+  await clock.advance(1_000);
+  expect(await call()).toBe("PERMISSION_DENIED");
+  await node.ask("node.instance.yield", { instanceIds: ["a"] });
   expect(await call()).toBe("done");
 });
 
