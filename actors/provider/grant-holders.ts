@@ -6,7 +6,7 @@ import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
 
 /** Everybody with a grant to one provider, as it is told to its capability. */
 export interface GrantHolders {
-  /** Leaves out what is on nodes that fell silent, and takes in what is on those that speak again. */
+  /** Leaves out what is on nodes that fell silent; to be called with each check. One that speaks again is back by itself. */
   look(): void;
   end(): void;
 }
@@ -38,6 +38,7 @@ export function watchGrantHolders(world: {
   let isTelling = true;
   let hasEnded = false;
   let heardSince = clock.now();
+  let lookedAt = heardSince;
 
   function holdersOf(instance: InstanceView): readonly GrantHolder[] {
     if (instance.status === "stopped") return [];
@@ -117,7 +118,9 @@ export function watchGrantHolders(world: {
   return {
     look() {
       const now = clock.now();
-      if (!hears()) heardSince = now;
+      // Whoever was asleep itself, or could not hear, must not take that for the silence of others.
+      if (!hears() || now - lookedAt > 2 * providerLifeLimits.checkPeriodMs) heardSince = now;
+      lookedAt = now;
       for (const known of nodes.values()) {
         const silentMs = now - Math.max(known.node.lastHeardAt, heardSince);
         if (!known.isHeard || silentMs <= providerLifeLimits.silentNodeMs) continue;

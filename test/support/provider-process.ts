@@ -11,7 +11,7 @@ export interface ProviderProcess {
   end(signal: NodeJS.Signals): Promise<void>;
 }
 
-/** Starts one with these arguments and resolves once its provider is available. */
+/** Starts one with these arguments and resolves once all its providers are available, that one among them. */
 export async function startProviderProcess(
   lattice: TestLattice,
   id: string,
@@ -30,10 +30,12 @@ export async function startProviderProcess(
   await vi.waitFor(
     async () => {
       const { providers } = await done(lattice, "provider.list", {});
-      const found = providers.some(
-        (one: { provider: string; nodeId: string; status: string }) =>
-          one.provider === provider && one.nodeId === id && one.status === "available",
+      const here: { provider: string; status: string }[] = providers.filter(
+        (one: { nodeId: string }) => one.nodeId === id,
       );
+      // All of them state that they start before any serves.
+      const found =
+        here.some((one) => one.provider === provider) && here.every(({ status }) => status === "available");
       if (!found) throw new Error(`${provider} is not available:\n${said.join("")}`);
     },
     { timeout: 15_000, interval: 20 },

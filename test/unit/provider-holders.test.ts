@@ -123,7 +123,13 @@ test("R16: grants end with their instance, with a node that leaves and with one 
   holders.look();
   expect(textOf(told.at(-1))).toEqual(["n2/b#1/box"]);
 
+  // Nor does its own sleep: a machine that was suspended hears the others only after its timers.
   two.stop();
+  await clock.advance(3_600_000);
+  holders.look();
+  await clock.advance(0);
+  expect(textOf(told.at(-1))).toEqual(["n2/b#1/box"]);
+
   await clock.advance(providerLifeLimits.silentNodeMs + 1);
   holders.look();
   await clock.advance(0);
