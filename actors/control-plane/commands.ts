@@ -88,7 +88,9 @@ async function onceKnown<Answer>(desk: Desk, carryOut: () => Promise<Answer>): P
     try {
       return await carryOut();
     } catch (error) {
-      if (!unknown.has(asFailure(error).code)) throw error;
+      // A node states a fact before it answers: alone, and with a whole view, one knows what there is.
+      const isCertain = desk.peers.isAlone() && desk.viewStatus().complete;
+      if (isCertain || !unknown.has(asFailure(error).code)) throw error;
       await Promise.race([desk.whenReady(), delay(desk.clock, controlPlaneLimits.rebuildMsMax)]);
       await delay(desk.clock, waitMs);
     }

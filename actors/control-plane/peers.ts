@@ -11,6 +11,8 @@ import type { ControlPlaneBeat } from "../../src/protocol/node-commands.ts";
 export interface Peers {
   /** Whether this one acts on losses: of those that know the whole lattice it has the lowest id. */
   leads(): boolean;
+  /** Whether it is the only one that it has heard of lately. */
+  isAlone(): boolean;
   /** Says at once what has changed with this one. */
   beat(): void;
   /** Says goodbye, so that the next one acts at once. */
@@ -89,6 +91,7 @@ export function createPeers({
 
   return {
     leads,
+    isAlone: () => heard.size === 0,
     beat() {
       say(false);
       look();

@@ -1,4 +1,3 @@
-import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../clock.ts";
 import { engineLimits } from "../limits.ts";
 import { errorBody } from "../protocol/errors.ts";
@@ -8,11 +7,6 @@ import type { GuestSpec } from "./engine.ts";
 import { createModuleShelf, type ModuleShelf } from "./module-shelf.ts";
 
 // The entry point of the engine process: steers cells, and carries no call.
-
-// Before the first guest is suspended: its stack begins small, so that V8's pool of them holds one for each of some
-// hundred, and grows as the guest recurses (docs/decisions/0003-growing-stacks.md).
-setFlagsFromString("--experimental-wasm-growable-stacks");
-setFlagsFromString(`--wasm-stack-switching-stack-size=${engineLimits.suspendedStackKiB}`);
 
 const clock = systemClock;
 let pool: CellPool | undefined;

@@ -98,6 +98,10 @@ function spawnEngine({ modulesDirectory }: EngineOptions): ChildProcess {
       "--permission",
       "--allow-worker",
       "--allow-net",
+      // Stacks of suspended guests begin small, so that V8's pool holds one for each of some hundred, and grow as the
+      // guest recurses (docs/decisions/0003-growing-stacks.md). Set later, flags of V8 race with its own threads.
+      "--experimental-wasm-growable-stacks",
+      `--wasm-stack-switching-stack-size=${engineLimits.suspendedStackKiB}`,
       // It steers and holds no calls: what it does not keep is small. Cells have a young generation of their own.
       `--max-semi-space-size=${engineLimits.steeringSemiSpaceMb}`,
       `--allow-fs-read=${program}`,
@@ -110,9 +114,11 @@ function spawnEngine({ modulesDirectory }: EngineOptions): ChildProcess {
 
 function reasonOf(code: number | null, signal: string | null, lastWords: string): string {
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+  // V8 says where on one line, and what on the next.
   const fatal =
-    /# (Fatal error.*|Check failed.*)/.exec(lastWords)?.[1] ?? /FATAL ERROR: .*/.exec(lastWords)?.[0];
-  return fatal === undefined ? how : `${how}: ${fatal.slice(0, 200)}`;
+    /# (Fatal error.*(?:\n# *\S.*)?|Check failed.*)/.exec(lastWords)?.[1] ??
+    /FATAL ERROR: .*/.exec(lastWords)?.[0];
+  return fatal === undefined ? how : `${how}: ${fatal.replaceAll(/\s*\n#\s*/g, ": ").slice(0, 200)}`;
 }
 
 function withinMs<Answer>(clock: Clock, answer: Promise<Answer>, giveUp: () => void): Promise<Answer> {

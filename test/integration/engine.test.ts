@@ -146,7 +146,9 @@ test("the watchdog blames who runs too long, and its neighbours answer from anot
     crash: { reason: "deadline" },
   });
   // Each by itself: one that is asked twice counts to 2.
-  const answers = await Promise.all(neighbours.map((id) => vi.waitFor(() => running.call(id, "go"))));
+  const answers = await Promise.all(
+    neighbours.map((id) => vi.waitFor(() => running.call(id, "go"), { timeout: 10_000 })),
+  );
   expect(answers).toEqual(neighbours.map(() => "1"));
   expect(running.events.filter((event) => event.type === "instance.crashed")).toHaveLength(1);
 });

@@ -127,8 +127,13 @@ test("P4: a copy whose place another has taken is refused, and one that yields i
     publish: (subject, data) => bus.publish(subject, data),
   });
   elsewhere.state("node.joined", {
-    ...{ productVersion: "0", protocolVersion: "1.0", hostname: "h", pid: 1 },
-    ...{ labels: {}, guestKinds: ["wapc"], instancesMax: 10 },
+    productVersion: "0",
+    protocolVersion: "1.0",
+    hostname: "h",
+    pid: 1,
+    labels: {},
+    guestKinds: ["wapc"],
+    instancesMax: 10,
   });
   elsewhere.state("instance.starting", { spec: { ...spec, incarnation: 2 }, restarts: 0 });
   expect(await call()).toBe("done");
