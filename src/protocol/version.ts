@@ -1,5 +1,5 @@
 /** The product's version. */
-export const productVersion = "0.1.0";
+export const productVersion = "0.2.0";
 
 /**
  * The protocol's version, `major.minor`. The major one stands in every subject (`v1`); peers of another major
