@@ -28,6 +28,33 @@ need_packages() {
   touch "$stamp"
 }
 
+# etcd is a directory that a lattice may be given; only the tests need it here.
+need_etcd() {
+  command -v etcd >/dev/null && return
+  step "installing etcd"
+  command -v apt-get >/dev/null || fail "etcd is missing: see https://etcd.io/docs/latest/install"
+  export DEBIAN_FRONTEND=noninteractive
+  as_root apt-get install -y --no-install-recommends etcd-server >/dev/null 2>&1 || {
+    as_root apt-get update -qq
+    as_root apt-get install -y --no-install-recommends etcd-server >/dev/null
+  }
+  # The package starts a service, which nobody asked for.
+  as_root systemctl disable --now etcd >/dev/null 2>&1 || true
+}
+
+# A registry of the OCI distribution specification; only the tests need it here.
+need_docker_registry() {
+  command -v docker-registry >/dev/null && return
+  step "installing docker-registry"
+  command -v apt-get >/dev/null || fail "docker-registry is missing: see https://distribution.github.io/distribution"
+  export DEBIAN_FRONTEND=noninteractive
+  as_root apt-get install -y --no-install-recommends docker-registry >/dev/null 2>&1 || {
+    as_root apt-get update -qq
+    as_root apt-get install -y --no-install-recommends docker-registry >/dev/null
+  }
+  as_root systemctl disable --now docker-registry >/dev/null 2>&1 || true
+}
+
 need_nats_server() {
   command -v nats-server >/dev/null && return
   step "installing nats-server"

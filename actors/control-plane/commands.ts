@@ -16,6 +16,7 @@ import {
 import { listFacts, listNodes, listProviders } from "./listing-commands.ts";
 import { listModules, putModule } from "./module-commands.ts";
 import { drainNode, labelNode, leaveNode, resumeNode } from "./node-commands.ts";
+import { refuseOtherVersions } from "./other-versions.ts";
 import { relocateInstance, scaleInstances } from "./scale-instances.ts";
 
 type Command = Extract<SubjectName, `ctl.${string}`>;
@@ -55,7 +56,11 @@ export function serveCommands(desk: Desk): Subscription[] {
     (request, { node = "" }) => desk.commands.once({}, "leave", () => leaveNode(desk, request, node)),
     "control-plane",
   );
-  return [leaving, ...(Object.keys(handlers) as Command[]).map((name) => serveCommand(desk, name))];
+  return [
+    leaving,
+    ...refuseOtherVersions(desk),
+    ...(Object.keys(handlers) as Command[]).map((name) => serveCommand(desk, name)),
+  ];
 }
 
 function serveCommand<Name extends Command>(desk: Desk, name: Name): Subscription {
@@ -66,11 +71,28 @@ function serveCommand<Name extends Command>(desk: Desk, name: Name): Subscriptio
     name,
     { lattice: desk.lattice },
     (request) =>
-      desk.commands.once(request as { commandId?: string }, name, () =>
-        onceKnown(desk, async () => handle(desk, request)),
-      ),
+      desk.commands.once(request as { commandId?: string }, name, async () => {
+        if (!isQuestion(name) && !desk.isReady()) await untilReady(desk);
+        return onceKnown(desk, async () => handle(desk, request));
+      }),
     "control-plane",
   );
+}
+
+/** What only tells is told from whatever is known, and says how far that can be trusted. */
+function isQuestion(name: Command): boolean {
+  return name.endsWith(".list") || name.endsWith(".query");
+}
+
+/**
+ * A change waits until the view is whole: it may be a repeated one, which another control plane has carried out while
+ * this one was off the bus or slept.
+ */
+async function untilReady(desk: Desk): Promise<void> {
+  const over = new AbortController();
+  const patience = delay(desk.clock, controlPlaneLimits.rebuildMsMax, over.signal).catch(() => undefined);
+  await Promise.race([desk.whenReady(), patience]);
+  over.abort(new Error("it is ready"));
 }
 
 const unknown: ReadonlySet<string> = new Set(["INSTANCE_NOT_FOUND", "NODE_NOT_FOUND", "MODULE_NOT_FOUND"]);
@@ -85,7 +107,7 @@ async function onceKnown<Answer>(desk: Desk, carryOut: () => Promise<Answer>): P
       return await carryOut();
     } catch (error) {
       if (!unknown.has(asFailure(error).code)) throw error;
-      await Promise.race([desk.whenReady(), delay(desk.clock, controlPlaneLimits.rebuildMsMax)]);
+      if (!desk.isReady()) await untilReady(desk);
       await delay(desk.clock, waitMs);
     }
   }

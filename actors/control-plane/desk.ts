@@ -21,6 +21,8 @@ export interface Desk {
   readonly commands: RepeatedCommands;
   /** Instance ids of starts in progress, which the view does not know yet, with their names. */
   readonly reserved: Map<string, string | undefined>;
+  /** Whether the view is known to be whole; false after this process was off the bus, or slept, until it is so again. */
+  isReady(): boolean;
   /** Resolves once the view is known to be whole, also again after a reconnect. */
   whenReady(): Promise<void>;
   /** How far the view can be trusted now. */

@@ -1,4 +1,4 @@
-import type { Bus } from "../../src/bus/bus.ts";
+import type { Bus, BusMessage } from "../../src/bus/bus.ts";
 import type { Capability } from "../../src/capabilities/capability.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { Speaker } from "../../src/lattice/speaker.ts";
@@ -43,6 +43,7 @@ export function providerSpec(
     clock: Clock;
     log: Log;
     watch: LatticeWatch;
+    inProgress: Set<() => Iterable<BusMessage>>;
     state: Speaker["state"];
   },
 ): ChildSpec {

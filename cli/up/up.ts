@@ -6,6 +6,7 @@ import { createActor, toPromise } from "xstate";
 import type { ChildSpec } from "../../actors/supervisor/child-spec.ts";
 import { supervisorMachine } from "../../actors/supervisor/supervisor-machine.ts";
 import { systemChance } from "../../src/chance.ts";
+import { etcdEndpoints } from "../../src/directory/endpoints.ts";
 import { cliLimits } from "../../src/limits.ts";
 import { assertId } from "../../src/protocol/ids.ts";
 import { pairs } from "../render/table.ts";
@@ -22,6 +23,8 @@ export interface UpFlags {
   readonly port?: number;
   readonly state?: string;
   readonly cells?: string;
+  /** Addresses of etcd, for all parts. */
+  readonly etcd?: string;
 }
 
 /** Runs a whole lattice on this machine until the session ends: the bus, a control plane, a node, the kv provider. */
@@ -31,6 +34,7 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
   const state = resolve(flags.state ?? defaultState(env, lattice));
   const logs = join(state, "logs");
   mkdirSync(logs, { recursive: true });
+  const etcd = flags.etcd === undefined ? [] : ["--etcd", etcdEndpoints(flags.etcd).join(",")];
   const port = await freePort(flags.port);
   const url = `nats://127.0.0.1:${port}`;
   const starting = new Set<string>();
@@ -56,7 +60,7 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
   const own = (id: string, ...args: string[]) => {
     starting.add(id);
     const common = ["--nats", url, "--lattice", lattice];
-    return part(id, process.execPath, [mainFile, ...common, ...args, "--end-with-stdin"], true);
+    return part(id, process.execPath, [mainFile, ...common, ...args, ...etcd, "--end-with-stdin"], true);
   };
   const nats = natsCommand(port, state);
   const cells = flags.cells === undefined ? [] : ["--cells", flags.cells];

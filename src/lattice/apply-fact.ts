@@ -290,10 +290,11 @@ function changeProvider(
   status: "starting" | "available" | "stopped" | "failed",
   reason: string | undefined,
 ): void {
-  const { provider, providerType, backend, version } = fact.data;
-  node.providers.set(provider, {
+  // Fields of a newer minor version stay with it.
+  const { reason: _, ...info } = fact.data as ProviderFact["data"] & { reason?: string };
+  node.providers.set(info.provider, {
     nodeId: node.nodeId,
-    info: { provider, providerType, backend, version },
+    info,
     status,
     since: fact.at,
     reason,

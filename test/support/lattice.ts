@@ -9,6 +9,7 @@ import { connectNats } from "../../src/bus/nats-bus.ts";
 import { createMemoryKv } from "../../src/capabilities/kv/memory.ts";
 import { seededChance } from "../../src/chance.ts";
 import { systemClock } from "../../src/clock.ts";
+import { createEtcdDirectory } from "../../src/directory/etcd.ts";
 import { engineLauncher } from "../../src/wasm/engine-process.ts";
 import { type NatsServer, startNatsServer } from "./nats-server.ts";
 
@@ -45,8 +46,8 @@ export interface Answer {
   [field: string]: any;
 }
 
-/** Starts the server; control planes, nodes and providers are added by the test. */
-export async function startLattice(): Promise<TestLattice> {
+/** Starts the server; control planes, nodes and providers are added by the test. All of them use that etcd, if there is one. */
+export async function startLattice({ etcd }: { etcd?: string } = {}): Promise<TestLattice> {
   const server = await startNatsServer();
   const directory = mkdtempSync(join(tmpdir(), "wasmatrix-lattice-"));
   const ends: (() => Promise<unknown>)[] = [];
@@ -57,6 +58,11 @@ export async function startLattice(): Promise<TestLattice> {
   };
   const bus = await connect("test");
   const common = { lattice: "default", clock: systemClock, chance: seededChance(1), log };
+
+  const openDirectory = () =>
+    etcd === undefined
+      ? undefined
+      : createEtcdDirectory({ lattice: "default", endpoints: [etcd], clock: systemClock, log });
 
   const agent = async (
     nodeId: string,
@@ -73,7 +79,8 @@ export async function startLattice(): Promise<TestLattice> {
       clock: systemClock,
       log,
     });
-    const started = startNodeAgent({
+    const etcdDirectory = openDirectory();
+    const agentAlone = startNodeAgent({
       ...common,
       nodeId,
       bus: await connect(nodeId),
@@ -83,8 +90,14 @@ export async function startLattice(): Promise<TestLattice> {
       ...(options.engine === true ? { launchEngine: launch } : {}),
       providers:
         options.kv === true ? [{ provider: "kv", capability: createMemoryKv(), backend: "memory" }] : [],
+      directory: etcdDirectory,
     });
-    ends.push(() => started.stop("the test is over"));
+    const stop = async (reason: string) => {
+      await agentAlone.stop(reason);
+      await etcdDirectory?.close();
+    };
+    const started = { ...agentAlone, stop };
+    ends.push(() => stop("the test is over"));
     await started.ready;
     return started;
   };
@@ -108,8 +121,13 @@ export async function startLattice(): Promise<TestLattice> {
       return JSON.parse(text) as Answer["error"];
     },
     async controlPlane(controlPlaneId) {
-      const started = startControlPlane({ ...common, controlPlaneId, bus: await connect(controlPlaneId) });
-      ends.push(() => started.stop());
+      const directory = openDirectory();
+      const bus = await connect(controlPlaneId);
+      const started = startControlPlane({ ...common, controlPlaneId, bus, directory });
+      ends.push(async () => {
+        await started.stop();
+        await directory?.close();
+      });
       await started.ready;
       return started;
     },

@@ -116,8 +116,8 @@ async function launch(args: readonly string[]): Promise<RunningServer> {
   return { child, port: Number(listening[1]), exited, logged };
 }
 
-/** A handler of our own exit would not do: a runner that gives up on a test kills its process. */
-function endWithUs(child: ChildProcess): void {
+/** Ends the child with this process. A handler of our own exit would not do: a runner that gives up on a test kills its process. */
+export function endWithUs(child: ChildProcess): void {
   if (child.pid === undefined) return;
   // Its input ends when this process does, however that comes about.
   const guard = spawn("sh", ["-c", `cat; kill -KILL ${child.pid}`], { stdio: ["pipe", "ignore", "ignore"] });

@@ -77,6 +77,7 @@ async function remoteProvider() {
     clock,
     log,
     watch,
+    inProgress: new Set<() => Iterable<BusMessage>>(),
   };
   const provider = openProviderCalls({ ...options, onBroken: () => {} });
   await node.putModule();
@@ -188,7 +189,8 @@ test("R16: a provider that fails is started again by its supervisor, says so, an
   const watch = createLatticeWatch({ lattice: "default", bus, clock, log });
   const said: string[] = [];
   const state = (kind: string) => void said.push(kind);
-  const hosted = { provider: "kv", capability, backend: "memory" };
+  const inProgress = new Set<() => Iterable<BusMessage>>();
+  const hosted = { provider: "kv", capability, backend: "memory", inProgress };
   const spec = providerSpec({ ...hosted, lattice: "default", nodeId: "n1", bus, clock, log, watch, state });
   const actor = createActor(supervisorMachine, {
     clock,
