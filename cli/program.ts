@@ -3,6 +3,7 @@ import { productVersion } from "../src/protocol/version.ts";
 import { addCapabilities } from "./commands/capabilities.ts";
 import { addCall, addLife, addStart } from "./commands/instances.ts";
 import { addLattice } from "./commands/lattice.ts";
+import { addModules } from "./commands/modules.ts";
 import { addMoves } from "./commands/moves.ts";
 import { addParts } from "./commands/parts.ts";
 import { addProvider } from "./commands/provider.ts";
@@ -33,6 +34,7 @@ export function createProgram(surroundings: Surroundings): Command {
   addCall(program, surroundings);
   addWatch(program, surroundings);
   addCapabilities(program, surroundings);
+  addModules(program, surroundings);
   addMoves(program, surroundings);
   addLattice(program, surroundings);
   addProviders(program, surroundings);

@@ -17,6 +17,7 @@ export async function run(argv: readonly string[]): Promise<void> {
     clock: systemClock,
     paint: paintFor(process.stdout.isTTY, process.env),
     errorPaint: paintFor(process.stderr.isTTY, process.env),
+    errorIsTerminal: process.stderr.isTTY,
     write: (text) => void process.stdout.write(text),
     writeError: (text) => void process.stderr.write(text),
     readInput: async () => new Uint8Array(await buffer(process.stdin)),

@@ -12,6 +12,8 @@ export interface Surroundings {
   readonly paint: Paint;
   /** Colours of stderr, which may be elsewhere than stdout. */
   readonly errorPaint: Paint;
+  /** Whether stderr shows a line that is written over again; no unless said. */
+  readonly errorIsTerminal?: boolean;
   readonly write: (text: string | Uint8Array) => void;
   readonly writeError: (text: string) => void;
   readonly readInput: () => Promise<Uint8Array<ArrayBuffer>>;

@@ -6,15 +6,16 @@ import { factData, factKinds } from "../src/protocol/facts.ts";
 import { headers } from "../src/protocol/calls.ts";
 import { errorCodes } from "../src/protocol/errors.ts";
 import { protocolVersion } from "../src/protocol/version.ts";
-import { type SubjectName, type SubjectRow, subjects } from "../src/protocol/subjects.ts";
+import type { SubjectRow } from "../src/protocol/subject-row.ts";
+import { type SubjectName, subjects } from "../src/protocol/subjects.ts";
 
 const file = path.join(import.meta.dirname, "..", "subjects.md");
 
 const planes: readonly (readonly [string, string, RegExp])[] = [
-  ["Commands", "For operators; any control plane of the lattice answers.", /^ctl\./],
+  ["Commands", "For operators; any control plane of the lattice answers.", /^(ctl\.|other-version$)/],
   ["Node commands", "For control planes; the node itself answers.", /^node\./],
   ["Broadcasts to nodes", "Every node and provider host hears them.", /^nodes\./],
-  ["Control planes", "Among themselves, and what nodes ask of them.", /^(plane\.|leave)/],
+  ["Control planes", "Among themselves, and what nodes and callers ask of them.", /^(plane\.|leave|lost)/],
   ["Facts", "What happened. Nothing is acknowledged; gaps in `seq` are asked for.", /^fact/],
   ["Calls, capabilities, bodies, logs", "Bytes of guests, on their way.", /^(call|cap|stream|log)$/],
 ];

@@ -210,10 +210,6 @@ export const cacheLimits = {
   bytesMaxDefault: 2 * 1024 * 1024 * 1024,
   /** Half of the default payload limit of 1 MiB: an answer has room for its frame. */
   pieceBytes: 512 * 1024,
-  /** Pieces asked for at once; enough to hide a round trip of some ms. */
-  piecesAtOnce: 4,
-  /** One piece; a holder that is slower is left for the next one. */
-  pieceTimeoutMs: 5_000,
   uploadsMax: 16,
   /** The largest module in pieces of 32 KiB; each is an entry in memory. */
   piecesMax: 4_096,
@@ -269,6 +265,8 @@ export const controlPlaneLimits = {
   nodeStopMs: 15_000,
   /** A grant is in force once the cell has taken it: some ms. */
   nodeGrantMs: 5_000,
+  /** A request goes with a connection that is lost, which is back within 3 s; most are answered within some ms. */
+  nodeRepeatMs: 2_000,
   nodePieceMs: 10_000,
   /** Of guest bytes; half of the default payload limit of 1 MiB. */
   pieceBytes: 512 * 1024,
@@ -398,6 +396,8 @@ export const clientLimits = {
   pieceBytesMax: 512 * 1024,
   /** Pieces on their way at once: two fill a fast link, the others hide the answer's way back. */
   piecesInFlightMax: 4,
+  /** Uploads of the whole, where nodes came and went; a third would not fare better. */
+  uploadRoundsMax: 2,
   /** Facts or lines that wait for their reader; two seconds of a node at full tilt. */
   feedItemsMax: 10_000,
 } as const;
@@ -414,6 +414,12 @@ export const cliLimits = {
   logTailLines: 12,
   /** Hexadecimal digits of a digest that tell modules apart in a table. */
   shortDigestDigits: 12,
+  /** An upload that takes less needs no progress bar. */
+  progressAfterMs: 300,
+  /** How often the bar is drawn; eyes see no more. */
+  progressEveryMs: 100,
+  /** Its length; the numbers beside it fit a terminal of 80. */
+  progressCharacters: 30,
 } as const;
 
 /** How bytes are copied out of guests; see copy-out.ts. */
@@ -785,4 +791,123 @@ export const natsBlobLimits = {
   listIdleMs: 10_000,
   /** The client's least for one fetch; it only passes where objects vanish while they are listed. */
   fetchMs: 1_000,
+} as const;
+
+/** Modules on their way from node to node. */
+export const pullLimits = {
+  /** Room in a message for everything but the piece. */
+  pieceOverheadBytes: 4_096,
+  /** Pieces asked of one holder at once; enough to hide a round trip of some ms. */
+  piecesPerHolder: 4,
+  /** Holders asked at once, each for other pieces: 6 MiB on their way at most. */
+  holdersAtOnce: 3,
+  /** One piece; four of 512 KiB at once in this time are 1.7 Mbit/s, and a start does not wait for less. */
+  pieceTimeoutMs: 10_000,
+  /** When nothing else is left to ask for, a piece that takes longer than this is asked of a second holder too. */
+  slowPieceMs: 500,
+  /** Holders that a node is told of, the nearest ones; more than it would ever ask. */
+  holdersToldMax: 8,
+  /** Times that pieces which others crowded out are fetched again. */
+  refillsMax: 2,
+  /** Modules that one node fetches at once; more wait, so that memory and links are bounded. */
+  pullsAtOnce: 4,
+} as const;
+
+/** Copies of modules that control planes see to. */
+export const moduleCopyLimits = {
+  /** What one command brings to several nodes is looked at together, once its facts are there. */
+  gatherMs: 300,
+  /** A module as large as they come, over 20 Mbit/s. */
+  pullMs: 60_000,
+  atOnce: 2,
+  /** A copy that failed, or was evicted, is made again after this at the earliest: full caches must not play ball. */
+  againMs: 30_000,
+} as const;
+
+/** Registries of the OCI distribution specification. */
+export const registryLimits = {
+  /** `host/name:tag`: the specification's hosts, names (255 characters) and tags (128) fit. */
+  referenceCharactersMax: 512,
+  /** A manifest, an index or a token: connection, redirects and answer. A distant registry takes 1 s. */
+  requestMs: 8_000,
+  /** Whether a host that may speak plain HTTP speaks TLS: one that does not says so at once, or never. */
+  probeMs: 2_000,
+  /** No byte of a blob for this long: the connection is given up and the rest asked for on a new one. */
+  stallMs: 8_000,
+  /** Connections for one blob that broke; the next goes on where the last one ended. */
+  resumesMax: 3,
+  /** What the specification says a registry should take at least. */
+  manifestBytesMax: 4 * 1024 * 1024,
+  /** Tokens of large registries have some 4 KiB. */
+  tokenBytesMax: 64 * 1024,
+  credentialsBytesMax: 1024 * 1024,
+  /** Registries redirect once, to their storage. */
+  redirectsMax: 5,
+  /** Nodes asked to resolve a reference before it is given up: they may differ in credentials and reach. */
+  resolversMax: 3,
+  /** A node's answer to that: a token, a manifest behind an index, and some. */
+  resolveMs: 25_000,
+} as const;
+
+/** The optional directory in etcd: a mirror of who is there, and a hint for those who watch it. */
+export const directoryLimits = {
+  /** What a process that died had written stays this long; the bus tells sooner, so that nothing waits for it. */
+  leaseTtlS: 10,
+  /** Two renewals may be lost before the lease is. */
+  renewMs: 3_000,
+  /** Answers take some ms, the election of a new leader 1 s. */
+  requestTimeoutMs: 2_000,
+  /** The pause before the next try while etcd is away; it doubles up to the second. */
+  retryMs: 250,
+  retryMsMax: 5_000,
+  /** A watch is opened anew after this, for one whose connection died without a word is merely silent. */
+  watchMsMax: 60_000,
+  /** How long a process that ends waits for its entries to be gone; if they are not, they expire. */
+  closeTimeoutMs: 1_000,
+  /** etcd clusters have 3, 5 or 7 members. */
+  endpointsMax: 16,
+  /** One answer, or one line of a watch: a page of large records, and etcd's own limit of 1.5 MiB for one request. */
+  answerBytesMax: 8 * 1024 * 1024,
+  /** Records that are read at once: a usual one has 400 bytes. */
+  pageRecords: 1_000,
+  /** Nodes that a watch remembers; the largest lattice that was measured has 1,000. */
+  nodesMax: 20_000,
+  /** Of etcd's own words that a log repeats. */
+  reasonCharactersMax: 200,
+} as const;
+
+/** What parts of another version say and hear. */
+export const versionLimits = {
+  /** Other major versions of the protocol whose commands are refused in words: the one before, and some to come. */
+  otherMajors: [0, 2, 3, 4, 5, 6, 7, 8, 9],
+  /** Of a version that a node names, in what is told of it. */
+  versionCharactersMax: 32,
+} as const;
+
+/** Calls whose holder may have ended: who asks for them when, and who answers by when. */
+export const lostCallLimits = {
+  /** Nearly every call is answered long before, and none of those costs anything. */
+  slowAfterMs: 500,
+  /** How often a connection looks for slow calls while any are pending; a walk over all of them. */
+  lookEveryMs: 200,
+  /** What was asked about already is asked about again with every other look: half of what a caller is promised. */
+  askEveryMs: 390,
+  /** A control plane answers from what it knows, or after asking a few nodes. */
+  questionTimeoutMs: 1_000,
+  /** What one question holds; the oldest come first, and the others are for the next one. */
+  targetsMax: 500,
+  callsMax: 4_000,
+  /** A node asks its cells; one that is busy for longer does not know yet what it holds. */
+  nodeTimeoutMs: 400,
+  cellTimeoutMs: 200,
+  /** Between the verdict and the failure: an answer may come on a slower way than the verdict. */
+  graceMs: 100,
+  /** A loss that was noticed just before a call began may be what ended it: clocks start after the way there. */
+  slackMs: 1_000,
+  /** How much longer than a call's age its cell was stuck before the call surely came too late to begin. */
+  stuckMarginMs: 1_000,
+  /** Losses remembered by what they hit: those of two full nodes, with their names. */
+  lossesMax: 50_000,
+  /** As long as a request may last. */
+  lossMs: 600_000,
 } as const;

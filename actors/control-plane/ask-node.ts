@@ -1,4 +1,5 @@
 import { ask, type QuestionOf } from "../../src/bus/ask.ts";
+import { firstAnswer } from "../../src/bus/first-answer.ts";
 import type { AnswerOf } from "../../src/bus/serve.ts";
 import type { InstanceView } from "../../src/lattice/view.ts";
 import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
@@ -16,7 +17,10 @@ export interface NodeRefusal {
 
 type NodeRow = Extract<SubjectName, `node.${string}`>;
 
-/** Asks one node. NODE_UNAVAILABLE when nobody listens there, or when it is known to be out of reach. */
+/**
+ * Asks one node. NODE_UNAVAILABLE when nobody listens there, when it is known to be out of reach, and as soon as it is
+ * lost while it is asked: what a node says that comes back after that is true of copies that others may have replaced.
+ */
 export async function askNode<Name extends NodeRow>(
   desk: Desk,
   nodeId: string,
@@ -25,8 +29,15 @@ export async function askNode<Name extends NodeRow>(
   timeoutMs: number,
 ): Promise<AnswerOf<Name>> {
   if (isOutOfReach(desk, nodeId)) throw nodeUnavailable(nodeId, "is not heard of any more");
+  const over = new AbortController();
+  const forget = desk.presence.onEnd(nodeId, () => over.abort(lostMeanwhile(nodeId, name)));
+  const repeatMs = isRepeatable(name, question) ? controlPlaneLimits.nodeRepeatMs : timeoutMs;
+  const repetition = { clock: desk.clock, timeoutMs, repeatMs, signal: over.signal };
+  const at = { lattice: desk.lattice, node: nodeId };
   try {
-    return await ask(desk.bus, name, { lattice: desk.lattice, node: nodeId }, question, { timeoutMs });
+    return await firstAnswer(repetition, (leftMs, signal) =>
+      ask(desk.bus, name, at, question, { timeoutMs: leftMs, signal }),
+    );
   } catch (error) {
     const failure = asFailure(error);
     if (failure.details?.["noResponders"] === true)
@@ -41,6 +52,8 @@ export async function askNode<Name extends NodeRow>(
         cause: failure,
       },
     );
+  } finally {
+    forget();
   }
 }
 
@@ -105,6 +118,30 @@ function nodeUnavailable(nodeId: string, why: string, cause?: Failure): Failure 
     details: { nodeId, safeToRepeat: true },
     cause,
   });
+}
+
+const withoutSecondEffect: ReadonlySet<NodeRow> = new Set<NodeRow>([
+  "node.instance.start",
+  "node.instance.fence",
+  "node.instance.yield",
+]);
+
+/** Whether a node does it once however often it is told: it knows incarnations, and what a command has changed. */
+function isRepeatable(name: NodeRow, question: unknown): boolean {
+  return withoutSecondEffect.has(name) || (question as { commandId?: string }).commandId !== undefined;
+}
+
+/** Not safe to repeat elsewhere, as where nobody listens: it may have done it, and come back with it. */
+function lostMeanwhile(nodeId: string, name: string): Failure {
+  return new Failure(
+    "NODE_UNAVAILABLE",
+    `node ${nodeId} was lost while it was asked ${name}; it may have done it`,
+    {
+      fix: "Ask again in a moment: `wasmatrix ps` shows what became of the instances.",
+      details: { nodeId },
+      retry: "later",
+    },
+  );
 }
 
 function batchesOf<One>(list: readonly One[], size: number): One[][] {

@@ -17,6 +17,7 @@ import { listFacts, listNodes, listProviders } from "./listing-commands.ts";
 import { listModules, putModule } from "./module-commands.ts";
 import { startProvider, stopProvider, updateProvider } from "./provider-commands.ts";
 import { drainNode, labelNode, leaveNode, resumeNode } from "./node-commands.ts";
+import { refuseOtherVersions } from "./other-versions.ts";
 import { relocateInstance, scaleInstances } from "./scale-instances.ts";
 
 type Command = Extract<SubjectName, `ctl.${string}`>;
@@ -59,7 +60,11 @@ export function serveCommands(desk: Desk): Subscription[] {
     (request, { node = "" }) => desk.commands.once({}, "leave", () => leaveNode(desk, request, node)),
     "control-plane",
   );
-  return [leaving, ...(Object.keys(handlers) as Command[]).map((name) => serveCommand(desk, name))];
+  return [
+    leaving,
+    ...refuseOtherVersions(desk),
+    ...(Object.keys(handlers) as Command[]).map((name) => serveCommand(desk, name)),
+  ];
 }
 
 function serveCommand<Name extends Command>(desk: Desk, name: Name): Subscription {
@@ -70,11 +75,28 @@ function serveCommand<Name extends Command>(desk: Desk, name: Name): Subscriptio
     name,
     { lattice: desk.lattice },
     (request) =>
-      desk.commands.once(request as { commandId?: string }, name, () =>
-        onceKnown(desk, async () => handle(desk, request)),
-      ),
+      desk.commands.once(request as { commandId?: string }, name, async () => {
+        if (!isQuestion(name) && !desk.isReady()) await untilReady(desk);
+        return onceKnown(desk, async () => handle(desk, request));
+      }),
     "control-plane",
   );
+}
+
+/** What only tells is told from whatever is known, and says how far that can be trusted. */
+function isQuestion(name: Command): boolean {
+  return name.endsWith(".list") || name.endsWith(".query");
+}
+
+/**
+ * A change waits until the view is whole: it may be a repeated one, which another control plane has carried out while
+ * this one was off the bus or slept.
+ */
+async function untilReady(desk: Desk): Promise<void> {
+  const over = new AbortController();
+  const patience = delay(desk.clock, controlPlaneLimits.rebuildMsMax, over.signal).catch(() => undefined);
+  await Promise.race([desk.whenReady(), patience]);
+  over.abort(new Error("it is ready"));
 }
 
 const unknown: ReadonlySet<string> = new Set(["INSTANCE_NOT_FOUND", "NODE_NOT_FOUND", "MODULE_NOT_FOUND"]);
@@ -91,7 +113,7 @@ async function onceKnown<Answer>(desk: Desk, carryOut: () => Promise<Answer>): P
       // A node states a fact before it answers: alone, and with a whole view, one knows what there is.
       const isCertain = desk.peers.isAlone() && desk.viewStatus().complete;
       if (isCertain || !unknown.has(asFailure(error).code)) throw error;
-      await Promise.race([desk.whenReady(), delay(desk.clock, controlPlaneLimits.rebuildMsMax)]);
+      if (!desk.isReady()) await untilReady(desk);
       await delay(desk.clock, waitMs);
     }
   }

@@ -2,13 +2,17 @@ import { createActor, fromCallback, fromPromise, waitFor } from "xstate";
 import type { Bus } from "../../src/bus/bus.ts";
 import type { Chance } from "../../src/chance.ts";
 import { type Clock, timestamp } from "../../src/clock.ts";
+import type { Directory } from "../../src/directory/directory.ts";
 import { gapsOf } from "../../src/lattice/view.ts";
 import type { Log } from "../../src/log.ts";
 import { createLatticeWatch } from "../lattice-watch/lattice-watch.ts";
 import { serveCommands } from "./commands.ts";
 import { type ControlPlaneEvent, controlPlaneMachine } from "./control-plane-machine.ts";
 import type { Desk } from "./desk.ts";
+import { followDirectory } from "./directory-hints.ts";
 import { createFencing } from "./fencing.ts";
+import { createLostCalls } from "./lost-calls.ts";
+import { createModuleCopies } from "./module-copies.ts";
 import { createPeers } from "./peers.ts";
 import { createPresence } from "./presence.ts";
 import { probeNode } from "./probe-node.ts";
@@ -16,6 +20,7 @@ import { createRecentFacts } from "./recent-facts.ts";
 import { createRelocation } from "./relocation.ts";
 import { createRepeatedCommands } from "./repeated-commands.ts";
 import { watchSettling } from "./settling.ts";
+import { watchSlumber } from "./slumber.ts";
 
 /** A control plane at work. */
 export interface ControlPlane {
@@ -34,6 +39,8 @@ export interface ControlPlaneOptions {
   clock: Clock;
   chance: Chance;
   log: Log;
+  /** Hints about nodes that come and go; its caller closes it. */
+  directory?: Directory | undefined;
 }
 
 /**
@@ -46,6 +53,7 @@ export function startControlPlane({
   bus,
   clock,
   log,
+  directory,
 }: ControlPlaneOptions): ControlPlane {
   const watch = createLatticeWatch({ lattice, bus, clock, log });
   const { view } = watch;
@@ -54,9 +62,11 @@ export function startControlPlane({
     clock,
     log,
     probe: (nodeId, tell) => probeNode({ lattice, bus, clock }, nodeId, tell),
-    onChange(nodeId) {
+    onChange(nodeId, status) {
+      lostCalls.judged(nodeId, status);
       relocation.look();
       fencing.lookAtAll(nodeId);
+      copies.lookAtAll();
     },
   });
   const facts = createRecentFacts();
@@ -74,6 +84,7 @@ export function startControlPlane({
         peers.stop();
         fencing.stop();
         await relocation.stop();
+        await copies.stop();
         await commands.idle();
       }),
     },
@@ -87,13 +98,21 @@ export function startControlPlane({
     },
   });
   const actor = createActor(machine, { clock });
+  const isReady = () => actor.getSnapshot().matches({ serving: "ready" });
+  const slumber = watchSlumber(clock, (sleptMs) => {
+    log.warn({ sleptMs }, "this control plane did not run for a while; it asks for what it missed");
+    if (!bus.connected) return;
+    actor.send({ type: "bus.disconnected" });
+    actor.send({ type: "bus.connected" });
+    watch.askAll("the control plane did not run");
+  });
   const peers = createPeers({
     lattice,
     controlPlaneId,
     bus,
     clock,
     log,
-    isReady: () => actor.getSnapshot().matches({ serving: "ready" }),
+    isReady,
     onChange: lookEverywhere,
   });
   const desk: Desk = {
@@ -108,6 +127,10 @@ export function startControlPlane({
     commands,
     reserved: new Map(),
     startingProviders: new Set(),
+    isReady() {
+      slumber.look();
+      return isReady();
+    },
     async whenReady() {
       await waitFor(
         actor,
@@ -123,22 +146,31 @@ export function startControlPlane({
 
   const relocation = createRelocation(desk);
   const fencing = createFencing(desk);
+  const copies = createModuleCopies(desk);
+  const lostCalls = createLostCalls(desk);
   function lookEverywhere(): void {
     relocation.look();
+    copies.lookAtAll();
     for (const nodeId of view.nodes.keys()) fencing.lookAtAll(nodeId);
   }
 
   const forgetters = [
     watch.onFact((fact) => facts.add(fact)),
+    watch.onFact((fact) => copies.heard(fact)),
+    watch.onFact((fact) => lostCalls.heard(fact)),
+    watch.onChange((nodeId) => lostCalls.changed(nodeId)),
     watch.onChange((nodeId) => view.nodes.has(nodeId) && presence.heard(nodeId)),
     watch.onFact((fact) => {
-      if (fact.kind === "instance.running") fencing.look(fact.data.instanceId);
+      if (fact.kind === "instance.running" || fact.kind === "instance.stopped")
+        fencing.look(fact.data.instanceId);
       if (fact.kind === "node.joined") relocation.look();
     }),
     watch.onReplay((nodeId) => {
       relocation.look();
+      copies.lookAtAll();
       fencing.lookAtAll(nodeId);
     }),
+    ...(directory === undefined ? [] : [followDirectory(directory, { lattice, bus, view, presence, log })]),
     bus.onStatus(({ type }) => {
       if (type === "disconnected") actor.send({ type: "bus.disconnected" });
       else if (type === "connected" || type === "reconnected") actor.send({ type: "bus.connected" });
@@ -149,12 +181,13 @@ export function startControlPlane({
     complete() {
       for (const forget of forgetters) forget();
       watch.stop();
+      slumber.stop();
       presence.stop();
       announceStopped();
     },
   });
   actor.start();
-  const subscriptions = serveCommands(desk);
+  const subscriptions = [...serveCommands(desk), lostCalls.serve()];
   watch.start();
   if (bus.connected) actor.send({ type: "bus.connected" });
   log.info({ controlPlane: controlPlaneId }, "the control plane takes commands");

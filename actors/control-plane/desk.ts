@@ -23,6 +23,8 @@ export interface Desk {
   readonly reserved: Map<string, string | undefined>;
   /** Names of providers whose starts are in progress. */
   readonly startingProviders: Set<string>;
+  /** Whether the view is known to be whole; false after this process was off the bus, or slept, until it is so again. */
+  isReady(): boolean;
   /** Resolves once the view is known to be whole, also again after a reconnect. */
   whenReady(): Promise<void>;
   /** How far the view can be trusted now. */

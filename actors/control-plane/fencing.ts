@@ -1,11 +1,12 @@
 import type { QuestionOf } from "../../src/bus/ask.ts";
 import type { Timer } from "../../src/clock.ts";
-import { type InstanceView, outranks } from "../../src/lattice/view.ts";
+import type { InstanceView } from "../../src/lattice/view.ts";
 import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
 import { asFailure } from "../../src/protocol/errors.ts";
 import { askNode } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
-import { isOutOfReach } from "./summaries.ts";
+import { endCopiesOfStopped } from "./end-stopped.ts";
+import { livingCopies } from "./living-copies.ts";
 
 /** Ends copies of instances that other copies outrank. */
 export interface Fencing {
@@ -37,9 +38,10 @@ export function createFencing(desk: Desk): Fencing {
     changed.clear();
     changedNodes.clear();
     if (!desk.peers.leads()) return;
+    endCopiesOfStopped(desk, instanceIds);
     const losers = new Map<string, Copy[]>();
     for (const instanceId of instanceIds) {
-      const [winner, ...others] = copiesOf(desk, instanceId);
+      const [winner, ...others] = livingCopies(desk, instanceId);
       if (winner !== undefined) for (const loser of others) addLoser(losers, winner, loser);
     }
     for (const [nodeId, copies] of losers) void fence(nodeId, copies);
@@ -80,20 +82,6 @@ export function createFencing(desk: Desk): Fencing {
       desk.clock.clearTimeout(timer);
     },
   };
-}
-
-/** The living copies of an instance on nodes in reach, the one that counts first. */
-function copiesOf(desk: Desk, instanceId: string): InstanceView[] {
-  const copies: InstanceView[] = [];
-  for (const node of desk.view.nodes.values()) {
-    const copy = node.instances.get(instanceId);
-    if (copy !== undefined && lives(desk, copy)) copies.push(copy);
-  }
-  return copies.length < 2 ? copies : copies.toSorted((one, other) => (outranks(one, other) ? -1 : 1));
-}
-
-function lives(desk: Desk, { status, nodeId }: InstanceView): boolean {
-  return status !== "stopped" && !isOutOfReach(desk, nodeId);
 }
 
 function addLoser(losers: Map<string, Copy[]>, winner: InstanceView, loser: InstanceView): void {

@@ -6,7 +6,7 @@ import { askNode } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
 import { distribute, noPlace, place } from "./place.ts";
 import { placeableNodes } from "./placeable-nodes.ts";
-import { holdersOf } from "./store-module.ts";
+import { holdersFor } from "./store-module.ts";
 
 /** What became of instances that were to move. */
 export interface HandedOver {
@@ -93,7 +93,7 @@ async function perform(desk: Desk, move: Move, timeoutMs: number): Promise<Hande
   const { from, to, incarnation, template, instances } = move;
   const instanceIds = instances.map(({ spec }) => spec.instanceId);
   await askNode(desk, from, "node.instance.yield", { instanceIds }, controlPlaneLimits.nodeGrantMs);
-  const holders = holdersOf(desk, template.moduleHash).filter((holder) => holder !== to);
+  const holders = holdersFor(desk, template.moduleHash, to);
   const question = { template, instanceIds, incarnation, holders, from };
   const { instances: moved, failed } = await askNode(desk, to, "node.instance.start", question, timeoutMs);
   const by = { nodeId: to, incarnation };

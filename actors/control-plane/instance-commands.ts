@@ -8,7 +8,8 @@ import { askNode, askNodesOf, refusedInPart } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
 import { warningsOf } from "./provider-warnings.ts";
 import { instanceIdOf, startInstances } from "./start-instances.ts";
-import { digestOfModule, holdersOf } from "./store-module.ts";
+import { moduleOf } from "./resolve-module.ts";
+import { holdersOf } from "./store-module.ts";
 import { describeInstance, instancesOf, statusOf, summarizeInstance } from "./summaries.ts";
 import { isMeant, knownInstance, livingTargets } from "./targets.ts";
 
@@ -26,6 +27,10 @@ export async function startInstance(
       : [instanceId];
   const before = startedBefore(desk, ids, request.commandId);
   if (before !== undefined) return { instances: before.map((instance) => summarizeInstance(desk, instance)) };
+  const begun = ids
+    .map((id) => findInstance(desk.view, id)?.spec)
+    .find((spec) => spec?.commandId === commandId);
+  const { bytes, ...module } = await moduleOf(desk, request, begun);
   // A control plane that died may have started some of them.
   const placed = new Map(
     ids.flatMap((id) => {
@@ -36,14 +41,12 @@ export async function startInstance(
   const fresh = ids.filter((id) => !placed.has(id));
   assertFree(desk, fresh, name);
   const warning = warningsOf(desk, capabilities);
-  const bytes = "bytes" in request.module ? request.module.bytes : undefined;
-  const moduleHash = "bytes" in request.module ? digestOfModule(request.module.bytes) : request.module.digest;
-  if (bytes === undefined) assertHeld(desk, moduleHash);
+  if ("digest" in request.module) assertHeld(desk, module.moduleHash);
   const named = name === undefined ? {} : { name };
   const createdAt = timestamp(desk.clock);
   const template = {
     ...named,
-    moduleHash,
+    ...module,
     capabilities,
     restartPolicy,
     limits,

@@ -4,6 +4,8 @@ import { controlPlaneLimits as limits } from "../../src/limits.ts";
 /** What a node's presence is told. */
 export type NodePresenceEvent =
   | { type: "heard" }
+  /** There is a reason to ask, although it has not been silent for long. */
+  | { type: "doubted" }
   | { type: "bus.lost" }
   | { type: "bus.regained" }
   /** The bus says that nobody listens where that node would. */
@@ -14,7 +16,7 @@ export type NodePresenceEvent =
  * node did. While the listener itself is off the bus nothing is judged: losing the bus is never read as losing the nodes.
  *
  * ```text
- *   ● → alive ──after quietTimeout──▶ quiet ──after suspectTimeout──▶ suspect ──after lostTimeout──▶ lost
+ *   ● → alive ─doubted,quietTimeout─▶ quiet ──after suspectTimeout──▶ suspect ──after lostTimeout──▶ lost
  *         ▲ │                        probes│                        probes│                          │ │
  *         │ │                              └──probe.vanished──▶ vanished ◀┘                          │ └─after forgetTimeout─▶ forgotten (final)
  *         │ │                                                   probes│──after vanishTimeout─────────┘
@@ -42,7 +44,7 @@ export const nodePresenceMachine = setup({
   initial: "alive",
   states: {
     alive: {
-      on: { heard: { target: "alive", reenter: true }, "bus.lost": "unjudged" },
+      on: { heard: { target: "alive", reenter: true }, doubted: "quiet", "bus.lost": "unjudged" },
       after: { quietTimeout: "quiet" },
     },
     quiet: {

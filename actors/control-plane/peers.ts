@@ -9,7 +9,10 @@ import type { ControlPlaneBeat } from "../../src/protocol/node-commands.ts";
 
 /** The control planes of a lattice, as one of them sees them. */
 export interface Peers {
-  /** Whether this one acts on losses: of those that know the whole lattice it has the lowest id. */
+  /**
+   * Whether this one acts on losses: of those that know the whole lattice it began first. A later one has never heard of
+   * a node that died before, and would keep those from acting that have.
+   */
   leads(): boolean;
   /** Whether it is the only one that it has heard of lately. */
   isAlone(): boolean;
@@ -52,9 +55,8 @@ export function createPeers({
       (peer) => peer.at >= since && peer.ready && peer.leaving !== true && ranksBefore(peer),
     );
   };
-  /** Two of the same id, an old one that lives on and its successor, are told apart by their start. */
   const ranksBefore = (peer: ControlPlaneBeat) =>
-    peer.controlPlane < controlPlaneId || (peer.controlPlane === controlPlaneId && peer.epoch < epoch);
+    peer.epoch < epoch || (peer.epoch === epoch && peer.controlPlane < controlPlaneId);
   const look = () => {
     const now = leads();
     if (now === didLead) return;

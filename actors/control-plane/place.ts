@@ -11,6 +11,8 @@ export interface PlaceableNode {
   readonly instancesMax: number;
   /** Its living instances of the name that is to be placed. */
   readonly sameName: number;
+  /** Why it may not be given work, whatever it is like: it speaks another version. */
+  readonly refused?: string;
 }
 
 /** What is to be placed. */
@@ -110,6 +112,7 @@ export function noPlace({ unfit }: Pick<Placement, "unfit">, what: string): Fail
 }
 
 function obstacleTo(node: PlaceableNode, { requires }: Wanted): string | undefined {
+  if (node.refused !== undefined) return `is not given work: ${node.refused}`;
   if (node.status === "lost") return "is lost: nothing was heard of it for too long";
   if (node.status === "suspect") return "is silent for longer than it should be";
   if (node.status === "back") return "was lost, and is back only just now";

@@ -13,6 +13,10 @@ export interface Presence {
   /** A node that was never heard is lost. */
   statusOf(nodeId: string): PresenceStatus;
   heard(nodeId: string): void;
+  /** Calls back once when this life of the node is over: it is judged lost, or it has begun another one. */
+  onEnd(nodeId: string, listener: () => void): () => void;
+  /** Somebody else says that it is gone: it is asked at once. */
+  doubt(nodeId: string): void;
   busLost(): void;
   busRegained(): void;
   stop(): void;
@@ -21,6 +25,7 @@ export interface Presence {
 interface Present {
   readonly actor: Actor<typeof nodePresenceMachine>;
   toldAt: number;
+  epoch: number | undefined;
 }
 
 /** What presence needs of the world. */
@@ -37,6 +42,14 @@ export interface PresenceWorld {
 /** Keeps one presence machine per node; a node that it forgets is taken out of the view as well. */
 export function createPresence({ view, clock, log, probe, onChange }: PresenceWorld): Presence {
   const nodes = new Map<string, Present>();
+  const waiting = new Map<string, Set<() => void>>();
+  const epochOf = (nodeId: string) => view.nodes.get(nodeId)?.epoch;
+
+  function tellEnd(nodeId: string): void {
+    const listeners = waiting.get(nodeId);
+    waiting.delete(nodeId);
+    for (const listener of listeners ?? []) listener();
+  }
 
   function begin(nodeId: string): void {
     const machine = nodePresenceMachine.provide({
@@ -51,6 +64,7 @@ export function createPresence({ view, clock, log, probe, onChange }: PresenceWo
       if (status === before) return;
       log.info({ node: nodeId, from: before, to: status }, "a node's presence changed");
       before = status;
+      if (status === "lost") tellEnd(nodeId);
       onChange(nodeId, status);
     });
     actor.subscribe({
@@ -60,7 +74,7 @@ export function createPresence({ view, clock, log, probe, onChange }: PresenceWo
         view.replays.delete(nodeId);
       },
     });
-    nodes.set(nodeId, { actor, toldAt: clock.now() });
+    nodes.set(nodeId, { actor, toldAt: clock.now(), epoch: epochOf(nodeId) });
     actor.start();
   }
 
@@ -71,10 +85,26 @@ export function createPresence({ view, clock, log, probe, onChange }: PresenceWo
     heard(nodeId) {
       const present = nodes.get(nodeId);
       if (present === undefined) return begin(nodeId);
+      const epoch = epochOf(nodeId);
+      if (epoch !== present.epoch) {
+        present.epoch = epoch;
+        tellEnd(nodeId);
+      }
       const recent = clock.now() - present.toldAt < controlPlaneLimits.heardEveryMs;
       if (recent && present.actor.getSnapshot().value === "alive") return;
       present.toldAt = clock.now();
       present.actor.send({ type: "heard" });
+    },
+    doubt(nodeId) {
+      nodes.get(nodeId)?.actor.send({ type: "doubted" });
+    },
+    onEnd(nodeId, listener) {
+      const listeners = waiting.get(nodeId) ?? new Set();
+      waiting.set(nodeId, listeners.add(listener));
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size === 0 && waiting.get(nodeId) === listeners) waiting.delete(nodeId);
+      };
     },
     busLost() {
       for (const { actor } of nodes.values()) actor.send({ type: "bus.lost" });

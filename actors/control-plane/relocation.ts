@@ -8,7 +8,7 @@ import { askNode } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
 import { type Candidate, place } from "./place.ts";
 import { placeableNodes } from "./placeable-nodes.ts";
-import { holdersOf } from "./store-module.ts";
+import { holdersFor } from "./store-module.ts";
 import { instancesOf, isOutOfReach } from "./summaries.ts";
 
 const { relocateGatherMs, relocateRefusedMs } = controlPlaneLimits;
@@ -31,6 +31,7 @@ export function createRelocation(desk: Desk): Relocation {
   const underWay = new Set<string>();
   /** Refused for good, and not asked for again for a while: by instance, until when. */
   const refused = new Map<string, number>();
+  const unanswered: Unanswered = new Map();
   const batches = new Set<Promise<void>>();
   let timer: Timer;
   let isStopped = false;
@@ -46,11 +47,15 @@ export function createRelocation(desk: Desk): Relocation {
         isHomeless(desk, instance),
     );
     if (homeless.length === 0) return;
-    const groups = grouped(desk, homeless);
+    const groups = grouped(desk, homeless, unanswered);
     for (const group of groups) {
       for (const { spec } of group.instances) underWay.add(spec.instanceId);
-      const batch = startGroup(desk, group).then(({ again, never }) => {
-        for (const { spec } of group.instances) underWay.delete(spec.instanceId);
+      const batch = startGroup(desk, group).then(({ isAnswered, again, never }) => {
+        for (const { spec } of group.instances) {
+          underWay.delete(spec.instanceId);
+          if (isAnswered) unanswered.delete(spec.instanceId);
+          else unanswered.set(spec.instanceId, group);
+        }
         for (const instanceId of never) refused.set(instanceId, desk.clock.now() + relocateRefusedMs);
         batches.delete(batch);
         // What one node could not take another may: the view has changed by then.
@@ -100,12 +105,18 @@ interface Group {
   readonly instances: readonly InstanceView[];
 }
 
-function grouped(desk: Desk, homeless: readonly InstanceView[]): Group[] {
+/**
+ * Who was asked last for an instance and did not say what became of that, with which incarnation. It may run there, so
+ * whoever is asked next has to outrank it.
+ */
+type Unanswered = Map<string, Pick<Group, "target" | "incarnation">>;
+
+function grouped(desk: Desk, homeless: readonly InstanceView[], unanswered: Unanswered): Group[] {
   const groups = new Map<string, { instances: InstanceView[] } & Omit<Group, "instances">>();
   const nodes = placeableNodes(desk);
   const candidatesFor = new Map<string, Map<string, Candidate>>();
   for (const instance of homeless) {
-    const { instanceId: _, incarnation, ...spec } = instance.spec;
+    const { instanceId, incarnation, ...spec } = instance.spec;
     const template = { ...spec, capabilities: [...instance.assignments.values()] };
     const requires = JSON.stringify(spec.requires);
     const candidates =
@@ -117,13 +128,15 @@ function grouped(desk: Desk, homeless: readonly InstanceView[]): Group[] {
     const chosen = candidates.get(target);
     if (chosen !== undefined) candidates.set(target, { ...chosen, free: chosen.free - 1 });
     const size = groups.size;
-    const key = `${target} ${incarnation} ${instance.nodeId} ${JSON.stringify(template)}`;
+    const before = unanswered.get(instanceId) ?? { target, incarnation: 0 };
+    const next = Math.max(incarnation + 1, before.incarnation + (before.target === target ? 0 : 1));
+    const key = `${target} ${next} ${instance.nodeId} ${JSON.stringify(template)}`;
     const open = groups.get(key);
     if (open !== undefined && open.instances.length < messageLimits.startCountMax)
       open.instances.push(instance);
     else {
       if (open !== undefined) groups.set(`${key} ${size}`, open);
-      groups.set(key, { target, incarnation: incarnation + 1, template, instances: [instance] });
+      groups.set(key, { target, incarnation: next, template, instances: [instance] });
     }
   }
   return [...groups.values()];
@@ -151,13 +164,13 @@ function targetOf(
 async function startGroup(
   desk: Desk,
   { target, incarnation, template, instances }: Group,
-): Promise<{ again: boolean; never: readonly string[] }> {
+): Promise<{ isAnswered: boolean; again: boolean; never: readonly string[] }> {
   const [first] = instances;
-  if (first === undefined) return { again: false, never: [] };
+  if (first === undefined) return { isAnswered: true, again: false, never: [] };
   const instanceIds = instances.map(({ spec }) => spec.instanceId);
   const what = { from: first.nodeId, to: target, count: instances.length, name: template.name };
   try {
-    const holders = holdersOf(desk, template.moduleHash).filter((holder) => holder !== target);
+    const holders = holdersFor(desk, template.moduleHash, target);
     const question = { template, instanceIds, incarnation, holders, from: first.nodeId };
     const { failed } = await askNode(
       desk,
@@ -168,10 +181,10 @@ async function startGroup(
     );
     desk.log.info({ ...what, failed: failed.length }, "instances were started again elsewhere");
     const never = failed.filter(({ error }) => error.retry === "never").map(({ instanceId }) => instanceId);
-    return { again: failed.length > never.length, never };
+    return { isAnswered: true, again: failed.length > never.length, never };
   } catch (error) {
     const { code, message } = asFailure(error);
     desk.log.warn({ ...what, code, reason: message }, "instances could not be started elsewhere");
-    return { again: true, never: [] };
+    return { isAnswered: false, again: true, never: [] };
   }
 }

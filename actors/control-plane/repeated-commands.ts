@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { controlPlaneLimits } from "../../src/limits.ts";
 import { encode } from "../../src/protocol/codec.ts";
-import { Failure } from "../../src/protocol/errors.ts";
+import { asFailure, Failure } from "../../src/protocol/errors.ts";
 
 /** Remembers answers, so that a repeated command has no second effect. */
 export interface RepeatedCommands {
   /**
    * The answer to a command: the first one where this `commandId` was seen before, also while that is in progress,
-   * and also when it was a refusal. Without a `commandId` the command is simply carried out. INVALID_REQUEST when the
+   * and also when it was a refusal, but not when nobody knows what became of it: then it is carried out again, for nodes
+   * remember what they have done. Without a `commandId` the command is simply carried out. INVALID_REQUEST when the
    * same `commandId` comes with another content.
    */
   once<Answer>(
@@ -55,6 +56,10 @@ export function createRepeatedCommands(capacity: number = controlPlaneLimits.ans
       }
       const answer = track(carryOut());
       answers.set(commandId, { content, answer });
+      answer.catch((error: unknown) => {
+        if (asFailure(error).code === "TIMEOUT" && answers.get(commandId)?.answer === answer)
+          answers.delete(commandId);
+      });
       if (answers.size > capacity) answers.delete(answers.keys().next().value as string);
       return answer;
     },

@@ -7,7 +7,7 @@ import { askNode, type NodeRefusal, refusedInPart } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
 import { distribute, noPlace, place } from "./place.ts";
 import { placeableNodes } from "./placeable-nodes.ts";
-import { holdersOf, storeModule } from "./store-module.ts";
+import { holdersFor, storeModule } from "./store-module.ts";
 
 /** Copies of one template that are to run somewhere. */
 export interface Start {
@@ -93,7 +93,7 @@ async function startOn(
   let asked = false;
   try {
     if (bytes !== undefined) await storeModule(desk, nodeId, template.moduleHash, bytes);
-    const holders = holdersOf(desk, template.moduleHash).filter((holder) => holder !== nodeId);
+    const holders = holdersFor(desk, template.moduleHash, nodeId);
     asked = true;
     const question = { template, instanceIds: ids, incarnation, holders, wait };
     const answer = await askNode(

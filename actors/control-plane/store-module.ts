@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { controlPlaneLimits, moduleLimits } from "../../src/limits.ts";
+import { controlPlaneLimits, moduleLimits, pullLimits } from "../../src/limits.ts";
 import { Failure } from "../../src/protocol/errors.ts";
 import { askNode } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
@@ -33,6 +33,27 @@ export function holdersOf(desk: Desk, digest: string): string[] {
     .filter((node) => node.modules.has(digest) && !isOutOfReach(desk, node.nodeId))
     .map(({ nodeId }) => nodeId)
     .toSorted();
+}
+
+/**
+ * The nodes that a node is to fetch a module from, the nearest first: of its `zone`, on its machine, then any. Among
+ * equally near ones each node has another first one, so that many do not all ask the same.
+ */
+export function holdersFor(desk: Desk, digest: string, nodeId: string): string[] {
+  const placeOf = (id: string) => desk.view.nodes.get(id)?.joined;
+  const own = placeOf(nodeId);
+  const distance = (id: string) => {
+    const other = placeOf(id);
+    const sameZone = other?.labels["zone"] === own?.labels["zone"];
+    return (sameZone ? 0 : 2) + (other?.hostname === own?.hostname ? 0 : 1);
+  };
+  const turn = (id: string) => createHash("sha256").update(`${nodeId} ${id}`).digest("hex");
+  return holdersOf(desk, digest)
+    .filter((holder) => holder !== nodeId)
+    .map((holder) => ({ holder, key: `${distance(holder)}${turn(holder)}` }))
+    .toSorted((one, other) => (one.key < other.key ? -1 : 1))
+    .slice(0, pullLimits.holdersToldMax)
+    .map(({ holder }) => holder);
 }
 
 /** Brings a whole module to one node in pieces; does nothing where the node is known to hold it. */

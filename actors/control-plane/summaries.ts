@@ -7,8 +7,10 @@ import {
   outranks,
   type ProviderView,
 } from "../../src/lattice/view.ts";
+import { versionLimits } from "../../src/limits.ts";
 import type { NodeSummary, ProviderSummary } from "../../src/protocol/commands.ts";
 import type { InstanceDetail, InstanceStatus, InstanceSummary } from "../../src/protocol/instance-spec.ts";
+import { isOurMajor, protocolVersion } from "../../src/protocol/version.ts";
 import type { Desk } from "./desk.ts";
 
 /** Whether the node cannot be asked: silent for long, or gone by its own word. */
@@ -61,6 +63,7 @@ export function describeInstance(desk: Desk, instance: InstanceView): InstanceDe
     capabilities: [...instance.assignments.values()],
     limits,
     config,
+    ...(instance.spec.moduleSource === undefined ? {} : { moduleSource: instance.spec.moduleSource }),
     ...(instance.lastCrash === undefined ? {} : { lastCrash: instance.lastCrash }),
     ...(reason === undefined || reason === "" ? {} : { reason }),
   };
@@ -83,7 +86,17 @@ export function summarizeNode(desk: Desk, node: NodeView): NodeSummary {
     hostname: node.joined?.hostname ?? "",
     startedAt: new Date(node.epoch).toISOString(),
     lastHeardAt: new Date(node.lastHeardAt).toISOString(),
+    ...versionOf(node),
   };
+}
+
+/** What it speaks, and that this is not understood here. */
+function versionOf({ joined }: NodeView): Pick<NodeSummary, "protocolVersion" | "reason"> {
+  if (joined === undefined) return {};
+  const spoken = joined.protocolVersion.slice(0, versionLimits.versionCharactersMax);
+  if (isOurMajor(spoken)) return { protocolVersion: spoken };
+  const reason = `VERSION_MISMATCH: it speaks protocol ${spoken}, this control plane ${protocolVersion}`;
+  return { protocolVersion: spoken, reason };
 }
 
 export function summarizeProvider(desk: Desk, provider: ProviderView): ProviderSummary {

@@ -78,7 +78,8 @@ async function start(world: NodeWorld, modules: Modules, request: NodeInstanceSt
         world.speaker.state("instance.relocated", { instanceId, incarnation, from }, template.commandId);
       if (actor !== undefined && wait === "running") await untilRunning(actor);
     });
-  return fresh ? modules.withModule(template.moduleHash, holders, template.limits, begin) : begin();
+  const wanted = { digest: template.moduleHash, holders, source: template.moduleSource };
+  return fresh ? modules.withModule(wanted, template.limits, begin) : begin();
 }
 
 /** Whether this very command made that incarnation before, or a later one. */

@@ -2,31 +2,42 @@ import { ask } from "../../src/bus/ask.ts";
 import type { Subscription } from "../../src/bus/bus.ts";
 import { serve } from "../../src/bus/serve.ts";
 import { timestamp } from "../../src/clock.ts";
-import { cacheLimits } from "../../src/limits.ts";
+import { cacheLimits, pullLimits } from "../../src/limits.ts";
+import type { OciRegistry } from "../../src/modules/oci/registry.ts";
 import { pullModule } from "../../src/modules/pull.ts";
-import { errorBody } from "../../src/protocol/errors.ts";
+import { createTurns } from "../../src/modules/turns.ts";
+import { asFailure, errorBody, Failure } from "../../src/protocol/errors.ts";
 import type { InstanceLimits } from "../../src/protocol/instance-spec.ts";
 import type { NodeWorld } from "./node-world.ts";
 
+/** A module and where it can be fetched. */
+export interface WantedModule {
+  readonly digest: string;
+  /** Nodes that are said to hold it, the nearest first. */
+  readonly holders: readonly string[];
+  /** Its reference in a registry, for when no holder gives it. */
+  readonly source?: string | undefined;
+}
+
 /** The modules of a node, as its commands need them. */
 export interface Modules {
-  /** Has the module here and admitted, fetched from `holders` if need be, before `then` runs; nothing evicts it until that is over. */
+  /** Has the module here and admitted, fetched if need be, before `then` runs; nothing evicts it until that is over. */
   withModule<Result>(
-    digest: string,
-    holders: readonly string[],
+    wanted: WantedModule,
     limits: InstanceLimits,
     then: () => Promise<Result>,
   ): Promise<Result>;
-  /** Serves `module.put` and `module.read`. */
+  /** Serves `module.put`, `module.read`, `module.pull` and `module.resolve`. */
   serve(): Subscription[];
 }
 
 /** Holds, fetches and admits the modules of that node, and states what it holds. */
 export function createModules(world: NodeWorld): Modules {
-  const { lattice, nodeId, bus, clock, speaker, cache, seat, instances } = world;
+  const { lattice, nodeId, bus, clock, log, speaker, cache, seat, instances } = world;
   const pulls = new Map<string, Promise<void>>();
   const held = new Map<string, number>();
   const admitted = new Set<string>();
+  const inTurn = createTurns(pullLimits.pullsAtOnce);
 
   async function noteStored(digest: string): Promise<void> {
     if (!speaker.own().modules.has(digest)) {
@@ -39,28 +50,55 @@ export function createModules(world: NodeWorld): Modules {
     }
   }
 
-  async function pull(digest: string, holders: readonly string[]): Promise<void> {
+  const readPiece = (
+    { digest, holder }: { digest: string; holder: string },
+    offset: number,
+    length: number,
+    signal: AbortSignal,
+  ) => {
+    const to = { lattice, node: holder };
+    const timeoutMs = pullLimits.pieceTimeoutMs;
+    return ask(bus, "node.module.read", to, { digest, offset, length }, { timeoutMs, signal });
+  };
+
+  async function pull({ digest, holders, source }: WantedModule): Promise<void> {
     const others = holders.filter((holder) => holder !== nodeId);
-    const readPiece = async (holder: string, offset: number, length: number) => {
-      const timeoutMs = cacheLimits.pieceTimeoutMs;
-      const answer = await ask(
-        bus,
-        "node.module.read",
-        { lattice, node: holder },
-        { digest, offset, length },
-        { timeoutMs },
-      );
-      return answer as unknown as { bytes: Uint8Array; sizeBytes: number };
-    };
-    await pullModule({ digest, holders: others, readPiece, cache });
+    try {
+      await pullModule({
+        digest,
+        holders: others,
+        cache,
+        clock,
+        pieceBytes: Math.min(cacheLimits.pieceBytes, bus.maxPayloadBytes - pullLimits.pieceOverheadBytes),
+        readPiece: (holder, offset, length, signal) => readPiece({ digest, holder }, offset, length, signal),
+      });
+    } catch (error) {
+      if (source === undefined) throw error;
+      if (others.length > 0)
+        log.info({ digest, reason: asFailure(error).message }, "no holder gave a module; its registry may");
+      await registryOf(world).pull(source, digest, cache);
+    }
     await noteStored(digest);
   }
 
-  async function have(digest: string, holders: readonly string[]): Promise<void> {
+  /** However many ask for it, it is fetched once. */
+  async function have(wanted: WantedModule): Promise<void> {
+    const { digest } = wanted;
     if (cache.has(digest)) return;
-    const pulling = pulls.get(digest) ?? pull(digest, holders).finally(() => pulls.delete(digest));
+    const pulling = pulls.get(digest) ?? inTurn(() => pull(wanted)).finally(() => pulls.delete(digest));
     pulls.set(digest, pulling);
     await pulling;
+  }
+
+  async function holding<Result>(digest: string, work: () => Promise<Result>): Promise<Result> {
+    held.set(digest, (held.get(digest) ?? 0) + 1);
+    try {
+      return await work();
+    } finally {
+      const left = (held.get(digest) ?? 1) - 1;
+      if (left === 0) held.delete(digest);
+      else held.set(digest, left);
+    }
   }
 
   async function admit(digest: string, limits: InstanceLimits): Promise<void> {
@@ -77,34 +115,39 @@ export function createModules(world: NodeWorld): Modules {
     }
   }
 
+  const here = { lattice, node: nodeId };
   return {
-    async withModule(digest, holders, limits, then) {
-      held.set(digest, (held.get(digest) ?? 0) + 1);
-      try {
-        await have(digest, holders);
-        await admit(digest, limits);
-        return await then();
-      } finally {
-        const left = (held.get(digest) ?? 1) - 1;
-        if (left === 0) held.delete(digest);
-        else held.set(digest, left);
-      }
-    },
+    withModule: (wanted, limits, then) =>
+      holding(wanted.digest, async () => {
+        await have(wanted);
+        await admit(wanted.digest, limits);
+        return then();
+      }),
     serve: () => [
-      serve(
-        bus,
-        clock,
-        "node.module.put",
-        { lattice, node: nodeId },
-        async ({ digest, sizeBytes, offset, bytes }) => {
-          const complete = await cache.putPiece(digest, sizeBytes, offset, bytes);
-          if (complete) await noteStored(digest);
-          return { complete };
-        },
-      ),
-      serve(bus, clock, "node.module.read", { lattice, node: nodeId }, ({ digest, offset, length }) =>
+      serve(bus, clock, "node.module.put", here, async ({ digest, sizeBytes, offset, bytes }) => {
+        const complete = await cache.putPiece(digest, sizeBytes, offset, bytes);
+        if (complete) await noteStored(digest);
+        return { complete };
+      }),
+      serve(bus, clock, "node.module.read", here, ({ digest, offset, length }) =>
         cache.readPiece(digest, offset, length),
       ),
+      serve(bus, clock, "node.module.pull", here, (wanted) =>
+        holding(wanted.digest, async () => {
+          await have(wanted);
+          return { sizeBytes: cache.sizeOf(wanted.digest) ?? 0 };
+        }),
+      ),
+      serve(bus, clock, "node.module.resolve", here, async ({ oci }) => ({
+        ...(await registryOf(world).resolve(oci)),
+      })),
     ],
   };
+}
+
+function registryOf({ registry, nodeId }: NodeWorld): OciRegistry {
+  if (registry !== undefined) return registry;
+  throw new Failure("NODE_UNAVAILABLE", `node ${nodeId} fetches nothing from registries`, {
+    fix: "Start it on another node, or from the file.",
+  });
 }

@@ -1,12 +1,15 @@
 import { createActor } from "xstate";
-import type { Bus, Subscription } from "../../src/bus/bus.ts";
+import type { Bus, BusMessage, Subscription } from "../../src/bus/bus.ts";
+import { watchLostCalls } from "../../src/bus/lost-calls.ts";
 import { serve } from "../../src/bus/serve.ts";
 import type { Chance } from "../../src/chance.ts";
 import { type Clock, delay } from "../../src/clock.ts";
+import type { Directory } from "../../src/directory/directory.ts";
 import { createSpeaker, type Speaker } from "../../src/lattice/speaker.ts";
 import { nodeLimits } from "../../src/limits.ts";
 import type { Log } from "../../src/log.ts";
 import { type ModuleCache, openModuleCache } from "../../src/modules/module-cache.ts";
+import type { OciRegistry } from "../../src/modules/oci/registry.ts";
 import { filterFor } from "../../src/protocol/addresses.ts";
 import { Failure } from "../../src/protocol/errors.ts";
 import { assertId } from "../../src/protocol/ids.ts";
@@ -15,6 +18,7 @@ import type { Engine, EngineLauncher } from "../../src/wasm/engine.ts";
 import { serveCapabilityCommands } from "./capability-commands.ts";
 import { createEngineSeat } from "./engine-child.ts";
 import { type EngineLoad, tellEngineEvent } from "./engine-facts.ts";
+import { serveHeldCalls } from "./held-calls.ts";
 import { serveInstanceCommands } from "./instance-commands.ts";
 import { createInstanceTable, untilStopped } from "./instance-table.ts";
 import { machineLabels, ownRssBytes, processIdentity } from "./machine-labels.ts";
@@ -27,6 +31,7 @@ import { createHostedProviders } from "./provider-host.ts";
 import { askToTakeOver, serveNodeCommands } from "./node-commands.ts";
 import { createRepeatedChanges } from "./repeated-changes.ts";
 import { createReadiness } from "./readiness.ts";
+import { tellDirectory } from "./tell-directory.ts";
 import { createLatticeWatch } from "../lattice-watch/lattice-watch.ts";
 import type { HostedProvider, ProviderCatalog } from "../provider/provider-kind.ts";
 
@@ -41,6 +46,10 @@ export interface NodeAgentOptions {
   labels: Record<string, string>;
   /** Where guest bytes are kept; the engine may read nothing else. */
   modulesDirectory: string;
+  /** Modules that nothing runs are forgotten beyond this; 2 GiB unless given. */
+  modulesBytesMax?: number;
+  /** Where modules come from that the lattice does not hold; without it from nowhere. */
+  registry?: OciRegistry;
   instancesMax: number;
   /** Absent in a process that only hosts providers. */
   launchEngine?: EngineLauncher;
@@ -48,6 +57,8 @@ export interface NodeAgentOptions {
   providers: readonly HostedProvider[];
   /** What it can be told to host later; nothing without it. */
   catalog?: ProviderCatalog;
+  /** Where it is told that this node is there; its caller closes it once the node has stopped. */
+  directory?: Directory | undefined;
 }
 
 /** A node at work. */
@@ -76,6 +87,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
     ...options.providers.map(({ provider }) => providerChildId(provider)),
   ]);
   const subscriptions: Subscription[] = [];
+  const providerCalls = new Set<() => Iterable<BusMessage>>();
   let cache: ModuleCache | undefined;
   const openedCache = () => {
     if (cache === undefined) throw new Error("the module cache is not open yet");
@@ -100,6 +112,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       clock,
       log,
       watch,
+      inProgress: providerCalls,
       dropped: (provider, instanceId, topic, count) =>
         speaker.state("provider.dropped", {
           provider,
@@ -148,7 +161,10 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       chance,
       children,
       async prepare() {
-        cache = await openModuleCache({ directory: options.modulesDirectory });
+        cache = await openModuleCache({
+          directory: options.modulesDirectory,
+          ...(options.modulesBytesMax === undefined ? {} : { bytesMax: options.modulesBytesMax }),
+        });
       },
       stateJoined: () => stateJoined(speaker, options, openedCache()),
       open() {
@@ -164,11 +180,16 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
           changes: createRepeatedChanges(),
           instancesMax,
           cache: openedCache(),
+          registry: options.registry,
           isLeaving: () => isLeaving,
           takesInstances: () => launchEngine !== undefined && !isLeaving && speaker.own().status === "alive",
         };
         opened = world;
-        subscriptions.push(...serveReplays(world), ...serveNodeCommands(world));
+        subscriptions.push(
+          ...serveReplays(world),
+          ...serveNodeCommands(world),
+          serveHeldCalls(world, providerCalls),
+        );
         if (options.providers.length > 0) watch.start();
         if (catalog !== undefined)
           subscriptions.push(
@@ -200,6 +221,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       async leave() {
         watch.stop();
         for (const subscription of subscriptions) subscription.unsubscribe();
+        await cache?.close();
         speaker.state("node.left", { reason: leaveReason });
         await bus
           .flush(nodeLimits.flushMs)
@@ -214,12 +236,15 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       },
     },
   });
+  const forgetDirectory =
+    options.directory === undefined ? undefined : tellDirectory(speaker, options.directory);
   const forgetFacts = speaker.onFact((fact) => {
     if (fact.kind === "provider.available") readiness.done(providerChildId(fact.data.provider));
   });
   const forgetStatus = bus.onStatus((status) => {
     if (status.type === "reconnected") actor.send({ type: "bus.reconnected" });
   });
+  const forgetSlowCalls = watchLostCalls({ lattice, bus, clock });
   const ended = Promise.withResolvers<void>();
   actor.subscribe({
     next: (snapshot) => {
@@ -242,7 +267,9 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       if (actor.getSnapshot().status === "active") actor.send({ type: "node.drain" });
       await ended.promise;
       forgetStatus();
+      forgetSlowCalls();
       forgetFacts();
+      forgetDirectory?.();
       readiness.broken(new Error("the node was stopped before it was ready"));
     },
   };

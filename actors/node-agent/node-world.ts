@@ -3,6 +3,7 @@ import type { Clock } from "../../src/clock.ts";
 import type { Speaker } from "../../src/lattice/speaker.ts";
 import type { Log } from "../../src/log.ts";
 import type { ModuleCache } from "../../src/modules/module-cache.ts";
+import type { OciRegistry } from "../../src/modules/oci/registry.ts";
 import type { EngineSeat } from "./engine-child.ts";
 import type { RepeatedChanges } from "./repeated-changes.ts";
 import type { InstanceTable } from "./instance-table.ts";
@@ -19,6 +20,8 @@ export interface NodeWorld {
   readonly instances: InstanceTable;
   readonly changes: RepeatedChanges;
   readonly cache: ModuleCache;
+  /** Absent where modules come from the lattice alone. */
+  readonly registry: OciRegistry | undefined;
   readonly instancesMax: number;
   /** Whether it was told to end. */
   isLeaving(): boolean;

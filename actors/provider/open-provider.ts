@@ -1,4 +1,4 @@
-import type { Bus } from "../../src/bus/bus.ts";
+import type { Bus, BusMessage } from "../../src/bus/bus.ts";
 import { createStreams } from "../../src/bus/streams.ts";
 import type { ByteSource, ByteStreams } from "../../src/byte-source.ts";
 import type { Capability } from "../../src/capabilities/capability.ts";
@@ -34,6 +34,8 @@ export interface ProviderHost {
   readonly clock: Clock;
   readonly log: Log;
   readonly watch: LatticeWatch;
+  /** Where each of its providers leaves word of the calls that it is working on. */
+  readonly inProgress: Set<() => Iterable<BusMessage>>;
   /** Messages for an instance were lost in that provider. */
   readonly dropped: (provider: string, instanceId: string, topic: string, count: number) => void;
 }
@@ -93,6 +95,7 @@ export async function openProvider(host: ProviderHost, hosted: HostedProvider): 
       watch,
       onBroken,
       streams: bodies.streams,
+      inProgress: host.inProgress,
     });
     const end = once(async () => {
       await within(

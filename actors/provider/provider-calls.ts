@@ -31,6 +31,8 @@ export interface ProviderCallsOptions {
   clock: Clock;
   log: Log;
   watch: LatticeWatch;
+  /** Where it says which calls it works on, while it is open. */
+  inProgress: Set<() => Iterable<BusMessage>>;
   /** The server refused its subscription: nobody can call it. */
   onBroken: (reason: string) => void;
 }
@@ -44,12 +46,15 @@ export function openProviderCalls(options: ProviderCallsOptions): ProviderCalls 
   const { providerType } = capability;
   const grants = createGrants({ lattice, provider, providerType, bus, clock, watch });
   const filter = filterFor("cap", { lattice, provider });
-  const inProgress = new Set<Promise<void>>();
+  const answers = new Map<BusMessage, Promise<void>>();
+  const calls = () => answers.keys();
   let stopping: Promise<void> | undefined;
 
   function hear(message: BusMessage): void {
-    const answering = answer(message).finally(() => inProgress.delete(answering));
-    inProgress.add(answering);
+    answers.set(
+      message,
+      answer(message).finally(() => answers.delete(message)),
+    );
   }
 
   async function answer(message: BusMessage): Promise<void> {
@@ -90,7 +95,8 @@ export function openProviderCalls(options: ProviderCallsOptions): ProviderCalls 
   async function stop(): Promise<void> {
     forgetStatus();
     await subscription.drain();
-    await Promise.all(inProgress);
+    await Promise.all(answers.values());
+    options.inProgress.delete(calls);
     grants.end();
   }
 
@@ -101,6 +107,7 @@ export function openProviderCalls(options: ProviderCallsOptions): ProviderCalls 
       );
   });
   const subscription = bus.subscribe(filter, hear, { queue: provider });
+  options.inProgress.add(calls);
   return {
     stop() {
       stopping ??= stop();

@@ -1,13 +1,13 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { z } from "zod";
 import { clientLimits } from "../../src/limits.ts";
-import { Failure } from "../../src/protocol/errors.ts";
+import { readModule } from "../read-module.ts";
 import { collect } from "../collect.ts";
 import type { RestartPolicy } from "../../src/protocol/instance-spec.ts";
 import { type Grant, grants } from "../parse/grant.ts";
 import { restartOf } from "../parse/restart.ts";
 import { bytesOf, keyValue, msOf, wholeNumber } from "../parse/usage.ts";
+import { progressBar } from "../render/progress.ts";
 import { instanceSheet, instanceTable } from "../render/lists.ts";
 import { describeFile, moduleSheet } from "../render/module-sheet.ts";
 import { runWith, type Session, type Surroundings, withClient } from "../session.ts";
@@ -33,8 +33,8 @@ interface StartFlags {
 export function addStart(program: Command, surroundings: Surroundings): void {
   program
     .command("start")
-    .description("start one or more instances of a module, given as a file or by its digest")
-    .argument("<module>", "a .wasm file, or sha256:… of one that the lattice holds")
+    .description("start one or more instances of a module, given as a file, by its digest or from a registry")
+    .argument("<module>", "a .wasm file, sha256:… of one that the lattice holds, or oci://registry/name:tag")
     .option("--name <name>", "the name that its instances share and are called by")
     .option("--id <id>", "the id of the one instance")
     .option("--count <n>", "how many", wholeNumber, 1)
@@ -57,8 +57,9 @@ export function addStart(program: Command, surroundings: Surroundings): void {
           ...(flags.fuel === undefined ? {} : { fuel: flags.fuel }),
           ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
         };
-        const instances = await client.start({
-          module: module.startsWith("sha256:") ? { digest: module } : { bytes: await moduleBytes(module) },
+        const bar = progressBar(session, "uploading");
+        const request = {
+          module: await moduleOf(module),
           ...(flags.name === undefined ? {} : { name: flags.name }),
           ...(flags.id === undefined ? {} : { instanceId: flags.id }),
           count: flags.count,
@@ -70,7 +71,8 @@ export function addStart(program: Command, surroundings: Surroundings): void {
           onNodeLoss: flags.onNodeLoss,
           reuse: flags.reuse,
           wait: flags.wait,
-        });
+        };
+        const instances = await client.start(request, bar.show).finally(bar.end);
         session.show({ ok: true, instances }, () =>
           instanceTable(session.paint, session.clock.now(), instances),
         );
@@ -142,7 +144,7 @@ function isFile(word: string): boolean {
 }
 
 async function inspectFile(session: Session, file: string): Promise<void> {
-  const bytes = await moduleBytes(file);
+  const bytes = await readModule(file);
   const { describeModule } = await import("../../src/wasm/describe-module.ts");
   const described = describeFile(file, bytes.length, describeModule(bytes));
   session.show({ ok: true, ...described }, () => moduleSheet(session.paint, described));
@@ -174,12 +176,8 @@ export function addCall(program: Command, surroundings: Surroundings): void {
     );
 }
 
-async function moduleBytes(file: string): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    return new Uint8Array(await readFile(file));
-  } catch (error) {
-    throw new Failure("INVALID_REQUEST", `cannot read ${file}: ${(error as Error).message}`, {
-      fix: "Give the path of a .wasm file, or sha256:… of a module that the lattice holds.",
-    });
-  }
+async function moduleOf(word: string) {
+  if (word.startsWith("sha256:")) return { digest: word };
+  if (word.startsWith("oci://")) return { oci: word.slice("oci://".length) };
+  return { bytes: await readModule(word) };
 }

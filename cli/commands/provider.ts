@@ -5,7 +5,8 @@ import { kindOf, type ProviderFlags, providerOrders } from "../parse/provider-or
 import { setting, settingFrom } from "../parse/settings.ts";
 import { type Part, runPart } from "../part.ts";
 import { runWith, type Surroundings } from "../session.ts";
-import { busOf, defaultModules, type PartFlags } from "./parts.ts";
+import { directoryOf } from "../open-directory.ts";
+import { busOf, defaultModules, etcdSays, type PartFlags, stopNode } from "./parts.ts";
 
 /** Adds `provider`: a process that hosts providers and nothing else. */
 export function addProvider(program: Command, surroundings: Surroundings): void {
@@ -26,6 +27,7 @@ export function addProvider(program: Command, surroundings: Surroundings): void 
       settingFrom(surroundings.env),
     )
     .option("--listen <address>", "where an http-server listens: 127.0.0.1:8080")
+    .option("--etcd <urls>", etcdSays)
     .addOption(new Option("--end-with-stdin", "end when stdin does").hideHelp().default(false))
     .action((words: string[], flags: PartFlags & ProviderFlags, command: Command) =>
       runWith(surroundings, command, (session) => {
@@ -42,7 +44,8 @@ export function backendOf(text: string, before: Record<string, string> = {}): Re
   return { ...before, [kind]: backend };
 }
 
-function host(words: readonly string[], flags: ProviderFlags): Part {
+function host(words: readonly string[], flags: PartFlags & ProviderFlags): Part {
+  const openDirectory = directoryOf(flags.etcd);
   return async (session, { id, bus, log }) => {
     const { startNodeAgent } = await import("../../actors/node-agent/node-agent.ts");
     const { createCatalog } = await import("../providers/catalog.ts");
@@ -55,6 +58,7 @@ function host(words: readonly string[], flags: ProviderFlags): Part {
       throw new Failure("INVALID_REQUEST", "two of these providers have the same name", {
         fix: "Run one of them in a process of its own, with a --name.",
       });
+    const directory = await openDirectory({ lattice, clock, log });
     const started = startNodeAgent({
       lattice,
       nodeId: id,
@@ -67,7 +71,8 @@ function host(words: readonly string[], flags: ProviderFlags): Part {
       instancesMax: 0,
       providers,
       catalog,
+      directory,
     });
-    return { ready: started.ready, stop: () => started.stop("its operator ended it") };
+    return { ready: started.ready, stop: () => stopNode(started, directory) };
   };
 }

@@ -28,6 +28,11 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** Collects the words of a flag that may be repeated. */
+export function words(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
 /** Collects `KEY=value` of a flag that may be repeated. */
 export function keyValue(text: string, before: Record<string, string> = {}): Record<string, string> {
   const equals = text.indexOf("=");

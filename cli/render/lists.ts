@@ -27,6 +27,7 @@ export function nodeTable(
   nodes: readonly z.infer<typeof NodeSummary>[],
 ): string {
   if (nodes.length === 0) return paint.dim("no nodes; start one: wasmatrix node");
+  const reasons = nodes.some((node) => node.reason !== undefined);
   const rows = nodes.map((node) => [
     paint.bold(node.nodeId),
     paintStatus(paint, node.status),
@@ -39,8 +40,10 @@ export function nodeTable(
       .join(" "),
     node.hostname,
     ago(node.lastHeardAt, nowMs),
+    ...(reasons ? [paint.yellow(node.reason ?? "")] : []),
   ]);
-  return table(paint, ["node", "status", "instances", "memory", "labels", "host", "heard"], rows);
+  const head = ["node", "status", "instances", "memory", "labels", "host", "heard"];
+  return table(paint, reasons ? [...head, ""] : head, rows);
 }
 
 /** Providers as a table. */

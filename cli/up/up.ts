@@ -6,6 +6,7 @@ import { createActor, toPromise } from "xstate";
 import type { ChildSpec } from "../../actors/supervisor/child-spec.ts";
 import { supervisorMachine } from "../../actors/supervisor/supervisor-machine.ts";
 import { systemChance } from "../../src/chance.ts";
+import { etcdEndpoints } from "../../src/directory/endpoints.ts";
 import { cliLimits } from "../../src/limits.ts";
 import { assertId } from "../../src/protocol/ids.ts";
 import { pairs } from "../render/table.ts";
@@ -23,6 +24,8 @@ export interface UpFlags {
   readonly httpPort?: number;
   readonly state?: string;
   readonly cells?: string;
+  /** Addresses of etcd, for all parts. */
+  readonly etcd?: string;
 }
 
 /** Runs a whole lattice on this machine until the session ends: the bus, a control plane, a node, the providers. */
@@ -32,6 +35,7 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
   const state = resolve(flags.state ?? defaultState(env, lattice));
   const logs = join(state, "logs");
   mkdirSync(logs, { recursive: true });
+  const etcd = flags.etcd === undefined ? [] : ["--etcd", etcdEndpoints(flags.etcd).join(",")];
   const port = await freePort("--port", flags.port, [4222]);
   const httpPort = await freePort("--http-port", flags.httpPort, httpPorts);
   const url = `nats://127.0.0.1:${port}`;
@@ -59,7 +63,7 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
   const own = (id: string, ...args: string[]) => {
     starting.add(id);
     const common = ["--nats", url, "--lattice", lattice];
-    return part(id, process.execPath, [mainFile, ...common, ...args, "--end-with-stdin"], true);
+    return part(id, process.execPath, [mainFile, ...common, ...args, ...etcd, "--end-with-stdin"], true);
   };
   const nats = natsCommand(port, state);
   const cells = flags.cells === undefined ? [] : ["--cells", flags.cells];

@@ -1,3 +1,5 @@
+import type { Failure } from "../protocol/errors.ts";
+
 /**
  * The port to the bus: subjects, queue groups, requests. Nothing here is durable and nothing is acknowledged:
  * what must not be lost is numbered by its publisher, and gaps are asked for.
@@ -38,6 +40,13 @@ export interface Bus {
    * request when the connection is lost or the bus closes, for an answer to it cannot be relied on any more.
    */
   request(subject: string, data: Uint8Array, options: RequestOptions): Promise<BusMessage>;
+  /**
+   * Calls `listener` with the requests that have waited for 500 ms or more, some times a second as long as there are
+   * any; the function returned ends that. It costs requests that are answered sooner nothing.
+   */
+  onSlow(listener: (waiting: readonly WaitingRequest[]) => void): () => void;
+  /** Rejects a pending request; one that is pending no more is left alone. */
+  giveUp(token: string, failure: Failure): void;
   /** Resolves once the server has taken everything published so far; rejects with TIMEOUT or COMMUNICATION_FAILURE. */
   flush(timeoutMs?: number): Promise<void>;
   /** Calls `listener` for every status from now on; the function returned ends that. */
@@ -66,6 +75,11 @@ export interface BusMessage {
   respond(data: Uint8Array, headers?: Readonly<Record<string, string>>): void;
 }
 
+/** The last token of a message's reply subject; empty where it wants no answer. */
+export function replyTokenOf({ replyTo = "" }: BusMessage): string {
+  return replyTo.slice(replyTo.lastIndexOf(".") + 1);
+}
+
 /** What `subscribe` returns. */
 export interface Subscription {
   /** No message is delivered after this returns. */
@@ -90,6 +104,14 @@ export interface RequestOptions {
   readonly timeoutMs: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+}
+
+/** A request that waits for its answer. */
+export interface WaitingRequest {
+  readonly subject: string;
+  /** The last token of its reply subject, by which its holder knows it. */
+  readonly token: string;
+  readonly waitedMs: number;
 }
 
 /**

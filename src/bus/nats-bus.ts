@@ -107,6 +107,8 @@ function createNatsBus(parts: Parts): Bus {
       return subscriptionOf(subscribeClient(parts, filter, queue, onMessage), clock);
     },
     request: (subject, data, options) => requester.request(subject, data, options),
+    onSlow: (listener) => requester.onSlow(listener),
+    giveUp: (token, failure) => requester.giveUp(token, failure),
     async flush(timeoutMs = busLimits.flushTimeoutMsDefault) {
       if (!client.protocol.connected)
         throw client.isClosed() ? alreadyClosed("flush") : notConnected("flush");

@@ -1,12 +1,13 @@
 import type { Clock, Timer } from "../clock.ts";
-import { busLimits } from "../limits.ts";
-import type { BusMessage } from "./bus.ts";
+import { busLimits, lostCallLimits } from "../limits.ts";
+import type { BusMessage, WaitingRequest } from "./bus.ts";
 import type { FailureFor } from "./failures.ts";
 import { timedOut } from "./failures.ts";
 
 interface PendingCall {
   readonly subject: string;
   readonly timeoutMs: number;
+  readonly startedAt: number;
   readonly deadline: number;
   readonly resolve: (answer: BusMessage) => void;
   readonly reject: (reason: unknown) => void;
@@ -32,14 +33,18 @@ export interface PendingCalls {
   fail(token: string, failureFor: FailureFor): void;
   /** Fails every call, or those to `onlySubject`. */
   failAll(failureFor: FailureFor, onlySubject?: string): void;
+  /** Calls back with the calls that are slow, for as long as there are any; see `Bus.onSlow`. */
+  onSlow(listener: (waiting: readonly WaitingRequest[]) => void): () => void;
 }
 
 /**
  * A table and one timer. The timer is armed at the nearest deadline ever seen and left alone when calls are
- * answered: a timer per call was most of what a request cost. It fires at most once more after the last call.
+ * answered: a timer per call was most of what a request cost. It fires at most once more after the last call. Where
+ * somebody wants to know of slow calls, it also fires some times a second while there are calls.
  */
 export function createPendingCalls(clock: Clock): PendingCalls {
   const calls = new Map<string, PendingCall>();
+  const slowListeners = new Set<(waiting: readonly WaitingRequest[]) => void>();
   let timer: Timer;
   let armedAt = Number.POSITIVE_INFINITY;
 
@@ -63,7 +68,23 @@ export function createPendingCalls(clock: Clock): PendingCalls {
       if (call.deadline <= now) settle(token)?.reject(timedOut(call.subject, call.timeoutMs));
       else if (call.deadline < nearest) nearest = call.deadline;
     }
-    if (nearest < Number.POSITIVE_INFINITY) arm(nearest, now);
+    if (nearest < Number.POSITIVE_INFINITY) arm(wakeFor(nearest, now), now);
+    if (slowListeners.size > 0) tellOfSlow(now);
+  }
+
+  /** When to look again. Not when the next call turns slow: that would be a walk over all calls for each of them. */
+  function wakeFor(deadline: number, now: number): number {
+    return slowListeners.size === 0 ? deadline : Math.min(deadline, now + lostCallLimits.lookEveryMs);
+  }
+
+  function tellOfSlow(now: number): void {
+    const slow: WaitingRequest[] = [];
+    for (const [token, { subject, startedAt }] of calls) {
+      // In the order of their start: the first that is not slow is followed by none that is.
+      if (now - startedAt < lostCallLimits.slowAfterMs) break;
+      slow.push({ subject, token, waitedMs: now - startedAt });
+    }
+    if (slow.length > 0) for (const listener of slowListeners) listener(slow);
   }
 
   function settle(token: string): PendingCall | undefined {
@@ -88,9 +109,13 @@ export function createPendingCalls(clock: Clock): PendingCalls {
     open(token, subject, timeoutMs, signal) {
       const now = clock.now();
       const deadline = now + Math.min(timeoutMs, busLimits.requestTimeoutMsMax);
-      if (deadline < armedAt) arm(deadline, now);
+      if (deadline < armedAt) {
+        const wakeAt = wakeFor(deadline, now);
+        if (wakeAt < armedAt) arm(wakeAt, now);
+      }
       return new Promise((resolve, reject) => {
-        calls.set(token, { subject, timeoutMs, deadline, resolve, reject, release: watch(token, signal) });
+        const release = watch(token, signal);
+        calls.set(token, { subject, timeoutMs, startedAt: now, deadline, resolve, reject, release });
       });
     },
     answer(token, message) {
@@ -106,6 +131,12 @@ export function createPendingCalls(clock: Clock): PendingCalls {
           settle(token)?.reject(failureFor(call.subject));
       }
       if (calls.size === 0) disarm();
+    },
+    onSlow(listener) {
+      slowListeners.add(listener);
+      const now = clock.now();
+      if (calls.size > 0 && wakeFor(armedAt, now) < armedAt) arm(wakeFor(armedAt, now), now);
+      return () => void slowListeners.delete(listener);
     },
   };
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { busLimits } from "../limits.ts";
 import type { Failure } from "../protocol/errors.ts";
-import type { BusMessage, RequestOptions } from "./bus.ts";
+import type { Bus, BusMessage, RequestOptions } from "./bus.ts";
 import type { FailureFor } from "./failures.ts";
 import { noResponders, timedOut } from "./failures.ts";
 import { inboxRoot } from "./names.ts";
@@ -29,6 +29,9 @@ export interface Requester {
   readonly request: (subject: string, data: Uint8Array, options: RequestOptions) => Promise<BusMessage>;
   /** Fails every pending request. */
   readonly failAll: (failureFor: FailureFor) => void;
+  /** See `Bus.onSlow` and `Bus.giveUp`. */
+  readonly onSlow: Bus["onSlow"];
+  readonly giveUp: Bus["giveUp"];
   /** The server refused something; fails the requests that can get no answer for that reason. */
   readonly refused: (operation: "publish" | "subscribe", subject: string, failureFor: FailureFor) => void;
 }
@@ -68,6 +71,8 @@ export function createRequester(link: RequesterLink): Requester {
       return answer;
     },
     failAll: (failureFor) => calls.failAll(failureFor),
+    onSlow: (listener) => calls.onSlow(listener),
+    giveUp: (token, failure) => calls.fail(token, () => failure),
     refused(operation, subject, failureFor) {
       if (operation === "publish") {
         calls.failAll(failureFor, subject);

@@ -1,11 +1,12 @@
 import type { Bus } from "../bus/bus.ts";
+import { isNobodyThere } from "../bus/first-answer.ts";
 import { failureInAnswer } from "../bus/guest-answers.ts";
 import { clientLimits } from "../limits.ts";
 import { subjectFor } from "../protocol/addresses.ts";
 import { headers } from "../protocol/calls.ts";
 import { Failure } from "../protocol/errors.ts";
 import type { InstanceSummary } from "../protocol/instance-spec.ts";
-import { type AskControl, isNobodyThere } from "./control.ts";
+import type { AskControl } from "./control.ts";
 
 /** What a call may say beside its payload. */
 export interface CallOptions {

@@ -1,6 +1,8 @@
 import type { QuestionOf } from "../bus/ask.ts";
 import type { Bus } from "../bus/bus.ts";
+import { watchLostCalls } from "../bus/lost-calls.ts";
 import { connectNats } from "../bus/nats-bus.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { clientLimits } from "../limits.ts";
 import { filterFor } from "../protocol/addresses.ts";
 import type { LogLine } from "../protocol/calls.ts";
@@ -47,7 +49,7 @@ export interface Client {
   readonly lattice: string;
   readonly bus: Bus;
   /** Starts instances; a module too large for one message is uploaded first. */
-  start(request: QuestionOf<"ctl.instance.start">): Promise<InstanceSummary[]>;
+  start(request: QuestionOf<"ctl.instance.start">, onProgress?: UploadProgress): Promise<InstanceSummary[]>;
   stop(target: Target): Promise<InstanceSummary[]>;
   restart(target: Target): Promise<InstanceSummary[]>;
   query(instanceId: string): Promise<ControlAnswer<"ctl.instance.query">>;
@@ -111,12 +113,13 @@ export async function connect(options: ConnectOptions): Promise<Client> {
 }
 
 /** A client on a bus that is connected already, and that its `close` closes. */
-export function clientOn(bus: Bus, lattice: string): Client {
+export function clientOn(bus: Bus, lattice: string, clock: Clock = systemClock): Client {
+  watchLostCalls({ lattice, bus, clock });
   const ask = askControl(bus, lattice);
   return {
     lattice,
     bus,
-    start: (request) => start(bus, ask, request),
+    start: (request, onProgress) => start(bus, ask, request, onProgress),
     stop: async (target) => (await ask("ctl.instance.stop", target)).instances,
     restart: async (target) => (await ask("ctl.instance.restart", target)).instances,
     relocate: async (instanceId, nodeId) =>
@@ -173,10 +176,11 @@ async function start(
   bus: Bus,
   ask: AskControl,
   request: QuestionOf<"ctl.instance.start">,
+  onProgress?: UploadProgress,
 ): Promise<InstanceSummary[]> {
   const { module } = request;
   if ("bytes" in module && module.bytes instanceof Uint8Array && !fitsCommand(bus, module.bytes)) {
-    const { digest } = await putModule(bus, ask, module.bytes as Uint8Array<ArrayBuffer>);
+    const { digest } = await putModule(bus, ask, module.bytes as Uint8Array<ArrayBuffer>, onProgress);
     return (await ask("ctl.instance.start", { ...request, module: { digest } })).instances;
   }
   return (await ask("ctl.instance.start", request)).instances;

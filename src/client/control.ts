@@ -1,8 +1,9 @@
 import { ask, type QuestionOf } from "../bus/ask.ts";
 import type { Bus } from "../bus/bus.ts";
+import { firstAnswer, isNobodyThere } from "../bus/first-answer.ts";
 import type { AnswerOf } from "../bus/serve.ts";
 import { randomId } from "../chance.ts";
-import { type Clock, delay, systemClock } from "../clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { clientLimits } from "../limits.ts";
 import { Failure } from "../protocol/errors.ts";
 import type { SubjectName } from "../protocol/subjects.ts";
@@ -29,6 +30,9 @@ const changes: ReadonlySet<ControlName> = new Set<ControlName>([
   "ctl.capability.revoke",
 ]);
 
+/** Changes that need no id to be sent again: a piece of a module that is there already stays what it is. */
+const repeatable: ReadonlySet<ControlName> = new Set<ControlName>(["ctl.module.put"]);
+
 /**
  * Asks whichever control plane of the lattice takes it; COMMUNICATION_FAILURE says how to start one where none is. A
  * change that is not answered soon is sent again under the same id: the control plane that took it may have died.
@@ -38,55 +42,19 @@ export function askControl(bus: Bus, lattice: string, clock: Clock = systemClock
     const { commandTimeoutMs: timeoutMs } = clientLimits;
     const known = { commandId: randomId(20), ...(question as object) } as QuestionOf<Name>;
     try {
+      const repetition = { clock, timeoutMs, repeatMs: clientLimits.commandRepeatMs };
+      if (repeatable.has(name))
+        return await firstAnswer(repetition, (left, signal) =>
+          ask(bus, name, { lattice }, question, { timeoutMs: left, signal }),
+        );
       if (!changes.has(name)) return await ask(bus, name, { lattice }, question, { timeoutMs });
-      return await firstAnswer(clock, timeoutMs, (left) =>
-        ask(bus, name, { lattice }, known, { timeoutMs: left }),
+      return await firstAnswer(repetition, (left, signal) =>
+        ask(bus, name, { lattice }, known, { timeoutMs: left, signal }),
       );
     } catch (error) {
       throw isNobodyThere(error) ? noControlPlane(lattice, error) : error;
     }
   };
-}
-
-/** Sends at once and then again and again, and takes the first answer that says what became of it. */
-async function firstAnswer<Answer>(
-  clock: Clock,
-  timeoutMs: number,
-  send: (timeoutMs: number) => Promise<Answer>,
-): Promise<Answer> {
-  const answered = new AbortController();
-  const untilMs = clock.now() + timeoutMs;
-  const attempts: Promise<Answer>[] = [];
-  const first = Promise.withResolvers<Answer>();
-  const attempt = () => {
-    const sent = send(untilMs - clock.now());
-    sent.then(first.resolve, (error: unknown) => {
-      // Silence says nothing, and neither does a connection that was lost: the next attempt may be answered.
-      if (!isSilence(error) || isNobodyThere(error)) first.reject(error);
-    });
-    attempts.push(sent);
-  };
-  const again = async () => {
-    for (attempt(); untilMs - clock.now() > clientLimits.commandRepeatMs; attempt())
-      await delay(clock, clientLimits.commandRepeatMs, answered.signal);
-    const outcomes = await Promise.allSettled(attempts);
-    first.reject((outcomes.at(-1) as PromiseRejectedResult | undefined)?.reason);
-  };
-  again().catch(() => undefined);
-  try {
-    return await first.promise;
-  } finally {
-    answered.abort(new Error("it is answered"));
-  }
-}
-
-function isSilence(error: unknown): boolean {
-  return error instanceof Failure && (error.code === "TIMEOUT" || error.code === "COMMUNICATION_FAILURE");
-}
-
-/** Whether the server said that nobody listens. */
-export function isNobodyThere(error: unknown): error is Failure {
-  return error instanceof Failure && error.details?.["noResponders"] === true;
 }
 
 function noControlPlane(lattice: string, cause: Failure): Failure {

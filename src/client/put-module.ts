@@ -22,7 +22,7 @@ export function fitsCommand(bus: Bus, bytes: Uint8Array): boolean {
 
 /**
  * Stores a module on the lattice: in one message when that fits the bus, else in pieces, a few of them on their way
- * at once. The first piece goes alone, for it settles which nodes are to hold the module.
+ * at once. The first piece goes alone: it finds out whether the module is held already.
  */
 export async function putModule(
   bus: Bus,
@@ -49,16 +49,22 @@ export async function putModule(
     const piece = bytes.subarray(offset, offset + pieceBytes);
     const stored = await ask("ctl.module.put", { digest, sizeBytes, offset, bytes: piece });
     if (stored.complete) complete = stored;
-    sent += piece.length;
+    sent = Math.min(sizeBytes, sent + piece.length);
     onProgress(sent, sizeBytes);
   }
   async function putUntilDone(): Promise<void> {
-    while (next < sizeBytes) await putNext();
+    while (next < sizeBytes && complete === undefined) await putNext();
   }
 
-  await putNext();
-  await Promise.all(Array.from({ length: clientLimits.piecesInFlightMax }, putUntilDone));
+  // A node that comes or goes meanwhile may leave pieces on different nodes; once more brings them together.
+  for (let round = 0; round < clientLimits.uploadRoundsMax && complete === undefined; round += 1) {
+    next = 0;
+    sent = 0;
+    await putNext();
+    await Promise.all(Array.from({ length: clientLimits.piecesInFlightMax }, putUntilDone));
+  }
   if (complete === undefined) throw incomplete(digest);
+  onProgress(sizeBytes, sizeBytes);
   return complete;
 }
 

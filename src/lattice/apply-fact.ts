@@ -306,19 +306,11 @@ function changeProvider(
   status: ProviderView["status"],
   reason: string | undefined,
 ): void {
-  const { provider, providerType, backend, version, kind, restarts, address, commandId } = fact.data;
-  node.providers.set(provider, {
+  // Fields of a newer minor version stay with it.
+  const { reason: _, ...info } = fact.data as ProviderFact["data"] & { reason?: string };
+  node.providers.set(info.provider, {
     nodeId: node.nodeId,
-    info: {
-      provider,
-      providerType,
-      backend,
-      version,
-      ...(kind === undefined ? {} : { kind }),
-      ...(restarts === undefined ? {} : { restarts }),
-      ...(address === undefined ? {} : { address }),
-      ...(commandId === undefined ? {} : { commandId }),
-    },
+    info,
     status,
     since: fact.at,
     reason,

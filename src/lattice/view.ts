@@ -123,7 +123,7 @@ export function gapsOf(view: LatticeView): string[] {
   return gaps;
 }
 
-/** The copy that counts of an instance: a living one before a stopped one, then the latest incarnation. */
+/** The copy that counts of an instance, see `outranks`; else what a life of its node left behind. */
 export function findInstance(view: LatticeView, instanceId: string): InstanceView | undefined {
   let best: InstanceView | undefined;
   for (const node of view.nodes.values()) {
@@ -159,10 +159,19 @@ export function successorOf(view: LatticeView, nodeId: string, instanceId: strin
   return undefined;
 }
 
-/** Whether of two copies of one instance the first counts. */
+/**
+ * Whether of two copies of one instance the first counts: the later incarnation, be it that a command has stopped it, for
+ * then what an earlier one does on a node out of reach is over as well. What ended otherwise yields to whatever lives.
+ */
 export function outranks(one: InstanceView, other: InstanceView): boolean {
-  const lives = one.status !== "stopped";
-  if (lives !== (other.status !== "stopped")) return lives;
+  if (counts(one) !== counts(other)) return counts(one);
   if (one.spec.incarnation !== other.spec.incarnation) return one.spec.incarnation > other.spec.incarnation;
+  const lives = one.status !== "stopped";
+  // Equal ones of two commands are two instances: the later command did not know of the one that was stopped.
+  if (lives !== (other.status !== "stopped")) return lives === (one.spec.commandId !== other.spec.commandId);
   return one.nodeId < other.nodeId;
+}
+
+function counts({ status, cause }: InstanceView): boolean {
+  return status !== "stopped" || cause !== undefined;
 }

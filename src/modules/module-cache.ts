@@ -3,7 +3,7 @@ import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheLimits, moduleLimits } from "../limits.ts";
 import { Failure } from "../protocol/errors.ts";
-import { openUploads } from "./uploads.ts";
+import { type Missing, openUploads } from "./uploads.ts";
 
 /** Guest bytes on disk, each under the sha256 of what it holds; nothing that is not verified gets a name. */
 export interface ModuleCache {
@@ -20,6 +20,10 @@ export interface ModuleCache {
    * forgotten. An upload that others crowd out is forgotten too; it then has to send its pieces again.
    */
   putPiece(digest: string, sizeBytes: number, offset: number, bytes: Uint8Array): Promise<boolean>;
+  /** What is missing of a module of which pieces are there, from an upload or a pull that was cut short. */
+  missing(digest: string): Missing | undefined;
+  /** Forgets the pieces of a module that is not whole. */
+  abandon(digest: string): void;
   /** Up to `length` bytes from `offset`. MODULE_NOT_FOUND, or INVALID_REQUEST beyond the end. */
   readPiece(
     digest: string,
@@ -30,6 +34,8 @@ export interface ModuleCache {
   list(): [digest: string, sizeBytes: number][];
   /** Forgets the least recently used modules until the rest fits; says which. Those in use stay in any case. */
   evict(isInUse: (digest: string) => boolean): Promise<string[]>;
+  /** Forgets what is not whole; what is held stays on disk, for the next one to open the directory. */
+  close(): Promise<void>;
 }
 
 const fileName = /^([0-9a-f]{64})\.wasm$/;
@@ -51,7 +57,10 @@ export async function openModuleCache({
     else if (name.endsWith(".part")) await rm(join(directory, name), { force: true });
   }
   const pathOf = (digest: string) => join(directory, `${digest.slice("sha256:".length)}.wasm`);
+  const evicting = new Map<string, Promise<void>>();
   const keep = async (digest: string, part: string, sizeBytes: number) => {
+    // Or the removal of its last life would take it away.
+    await evicting.get(digest);
     await rename(part, pathOf(digest));
     sizes.set(digest, sizeBytes);
   };
@@ -101,7 +110,9 @@ export async function openModuleCache({
         });
       }
       const bytes = new Uint8Array(Math.min(length, sizeBytes - offset, cacheLimits.pieceBytes));
-      const file = await open(pathOf(digest), "r");
+      const file = await open(pathOf(digest), "r").catch((error: NodeJS.ErrnoException) => {
+        throw error.code === "ENOENT" ? moduleNotFound(digest) : error;
+      });
       try {
         const { bytesRead } = await file.read(bytes, 0, bytes.length, offset);
         return { bytes: bytes.subarray(0, bytesRead), sizeBytes };
@@ -109,18 +120,29 @@ export async function openModuleCache({
         await file.close();
       }
     },
+    close: () => uploads.close(),
+    missing: (digest) => uploads.missing(digest),
+    abandon: (digest) => uploads.abandon(digest),
     list: () => [...sizes],
     async evict(isInUse) {
       let total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
       const evicted: string[] = [];
+      // Chosen in one go: another eviction must not count what this one has decided.
       for (const [digest, size] of sizes) {
         if (total <= bytesMax) break;
         if (isInUse(digest)) continue;
         sizes.delete(digest);
         total -= size;
-        await rm(pathOf(digest), { force: true });
         evicted.push(digest);
       }
+      await Promise.all(
+        evicted.map(async (digest) => {
+          const removal = rm(pathOf(digest), { force: true });
+          evicting.set(digest, removal);
+          await removal;
+          if (evicting.get(digest) === removal) evicting.delete(digest);
+        }),
+      );
       return evicted;
     },
   };

@@ -9,6 +9,18 @@ import { Failure } from "../protocol/errors.ts";
 export interface Uploads {
   /** Writes one piece; true when it was the last and the whole was verified and kept. */
   putPiece(digest: string, sizeBytes: number, offset: number, bytes: Uint8Array): Promise<boolean>;
+  /** What is missing of a module of which pieces are there; undefined for any other. */
+  missing(digest: string): Missing | undefined;
+  /** Forgets the pieces of a module. */
+  abandon(digest: string): void;
+  /** Forgets all pieces. */
+  close(): Promise<void>;
+}
+
+/** The parts of a module that are not there yet, in their order, each from one offset up to another. */
+export interface Missing {
+  readonly sizeBytes: number;
+  readonly gaps: readonly (readonly [from: number, to: number])[];
 }
 
 interface Upload {
@@ -17,6 +29,8 @@ interface Upload {
   readonly file: Promise<FileHandle>;
   /** Offset → length of each piece that is written. */
   readonly pieces: Map<number, number>;
+  /** The sum of these lengths: as long as it is less than the size, nobody need look for gaps. */
+  bytes: number;
   /** The verification, once all is there. */
   whole?: Promise<void>;
 }
@@ -40,7 +54,7 @@ export function openUploads({
     }
     if (upload === undefined) {
       const part = join(directory, `upload-${(opened += 1)}.part`);
-      upload = { sizeBytes, part, file: open(part, "w+"), pieces: new Map() };
+      upload = { sizeBytes, part, file: open(part, "w+"), pieces: new Map(), bytes: 0 };
       upload.file.catch(() => uploads.delete(digest));
     }
     uploads.delete(digest);
@@ -87,23 +101,50 @@ export function openUploads({
         throw refused(`a module in more than ${cacheLimits.piecesMax} pieces is not taken`);
       }
       const file = await upload.file;
-      await file.write(bytes, 0, bytes.length, offset);
-      upload.pieces.set(offset, Math.max(bytes.length, upload.pieces.get(offset) ?? 0));
-      if (!isWhole(upload)) return false;
+      try {
+        await file.write(bytes, 0, bytes.length, offset);
+      } catch (error) {
+        if (uploads.get(digest) !== upload) throw refused("others crowded it out meanwhile");
+        uploads.delete(digest);
+        await discard(upload);
+        throw isDiskFull(error) ? diskFull(error) : error;
+      }
+      const before = upload.pieces.get(offset) ?? 0;
+      upload.pieces.set(offset, Math.max(bytes.length, before));
+      upload.bytes += Math.max(0, bytes.length - before);
+      if (upload.bytes < sizeBytes || gapsIn(upload).length > 0) return false;
       upload.whole ??= finish(digest, upload);
       await upload.whole;
       return true;
     },
+    missing(digest) {
+      const upload = uploads.get(digest);
+      return upload === undefined ? undefined : { sizeBytes: upload.sizeBytes, gaps: gapsIn(upload) };
+    },
+    abandon(digest) {
+      const upload = uploads.get(digest);
+      // What is being verified ends by itself, and soon.
+      if (upload === undefined || upload.whole !== undefined) return;
+      uploads.delete(digest);
+      void discard(upload);
+    },
+    async close() {
+      const open = [...uploads.values()];
+      uploads.clear();
+      await Promise.all(open.map(discard));
+    },
   };
 }
 
-function isWhole({ pieces, sizeBytes }: Upload): boolean {
+function gapsIn({ pieces, sizeBytes }: Upload): [from: number, to: number][] {
+  const gaps: [number, number][] = [];
   let end = 0;
   for (const [offset, length] of [...pieces].toSorted(([one], [other]) => one - other)) {
-    if (offset > end) return false;
+    if (offset > end) gaps.push([end, offset]);
     end = Math.max(end, offset + length);
   }
-  return end === sizeBytes;
+  if (end < sizeBytes) gaps.push([end, sizeBytes]);
+  return gaps;
 }
 
 async function discard(upload: Upload): Promise<void> {
@@ -115,6 +156,18 @@ async function digestOf(path: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
   return `sha256:${hash.digest("hex")}`;
+}
+
+function isDiskFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
+function diskFull(cause: unknown): Failure {
+  return new Failure("RESOURCE_EXHAUSTED", "the disk of the module cache is full", {
+    fix: "Free space there, or start the node with `--modules` on another disk.",
+    cause,
+  });
 }
 
 function refused(message: string): Failure {

@@ -10,6 +10,7 @@ import {
   InstanceLimits,
   InstanceSummary,
   InstanceTemplate,
+  OciSource,
   RestartPolicy,
   StringMap,
 } from "./instance-spec.ts";
@@ -33,9 +34,16 @@ const paged = { next: z.string().optional(), view: ViewStatus };
 
 export const InstanceStart = z
   .strictObject({
-    module: z.union([z.strictObject({ digest: Digest }), z.strictObject({ bytes: Bytes })], {
-      error: "must be { digest } or { bytes }",
-    }),
+    module: z.union(
+      [
+        z.strictObject({ digest: Digest }),
+        z.strictObject({ bytes: Bytes }),
+        z.strictObject({ oci: OciSource }),
+      ],
+      {
+        error: 'must be { digest }, { bytes } or { oci: "registry/name:tag" }',
+      },
+    ),
     name: Id.optional(),
     instanceId: Id.optional(),
     count: z.int().min(1).max(messageLimits.startCountMax).default(1),
@@ -108,6 +116,10 @@ export const NodeSummary = z.looseObject({
   hostname: z.string(),
   startedAt: z.string(),
   lastHeardAt: z.string(),
+  /** Absent while it is not known. */
+  protocolVersion: z.string().optional(),
+  /** Why it is given no work whatever its status is, with the code before it. */
+  reason: z.string().optional(),
 });
 export type NodeSummary = z.infer<typeof NodeSummary>;
 export const NodesListed = answer({ nodes: z.array(NodeSummary), view: ViewStatus });

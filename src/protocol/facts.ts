@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ErrorBodySchema } from "./reply.ts";
+import { tolerant } from "./tolerant.ts";
 import { Assignment, Crash, Digest, Id, InstanceSpec, StringMap } from "./instance-spec.ts";
 
 const Load = z.looseObject({
@@ -150,7 +151,9 @@ const frame = { lattice: Id, node: Id, epoch: seq, seq, at: z.string(), cause: z
 /** The schema of any fact on the bus. */
 export const FactSchema = z.discriminatedUnion(
   "kind",
-  factKinds.map((kind) => z.looseObject({ ...frame, kind: z.literal(kind), data: factData[kind] })) as never,
+  factKinds.map((kind) =>
+    z.looseObject({ ...frame, kind: z.literal(kind), data: tolerant(factData[kind]) }),
+  ) as never,
 ) as unknown as z.ZodType<Fact>;
 
 /**

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { guestLimits, messageLimits, restartLimits } from "../limits.ts";
 import { isId } from "./ids.ts";
+import { isOciReference } from "./oci-reference.ts";
 import { permissionProblem } from "./permissions.ts";
 
 /** An id or a name: one legal NATS token of at most 64 characters. */
@@ -12,6 +13,11 @@ export const Id = z
 export const Digest = z
   .string()
   .regex(/^sha256:[0-9a-f]{64}$/, "must be `sha256:` and 64 lower-case hex digits");
+
+/** A module in a registry: `host/name:tag`, or with the digest of a manifest. */
+export const OciSource = z
+  .string()
+  .refine(isOciReference, "must be `registry/name:tag` or `registry/name@sha256:…`");
 
 /** Binary data: bytes in MessagePack, base64 in JSON. */
 export const Bytes = z.union([
@@ -79,6 +85,8 @@ const defaultLimits = InstanceLimits.parse({});
 export const InstanceTemplate = z.strictObject({
   name: Id.optional(),
   moduleHash: Digest,
+  /** Where nodes fetch the module when no other node holds it; the digest says whether it is the same. */
+  moduleSource: OciSource.optional(),
   capabilities: z
     .array(Assignment)
     .max(64)
@@ -158,6 +166,8 @@ export const InstanceDetail = InstanceSummary.extend({
   capabilities: z.array(Assignment),
   limits: InstanceLimits,
   config: StringMap,
+  /** The registry's reference that its module came from. */
+  moduleSource: z.string().optional(),
   lastCrash: Crash.optional(),
   /** Why it is in this status, as a sentence. */
   reason: z.string().optional(),

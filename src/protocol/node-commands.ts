@@ -8,6 +8,7 @@ import {
   Id,
   InstanceSummary,
   InstanceTemplate,
+  OciSource,
   StringMap,
 } from "./instance-spec.ts";
 import { answer, ErrorBodySchema } from "./reply.ts";
@@ -72,7 +73,7 @@ export const ControlPlaneBeat = z.looseObject({
   controlPlane: Id,
   /** Its start, ms since 1970: two of the same id are told apart. */
   epoch: z.int(),
-  /** Whether it knows the whole lattice; of those that do, the one with the lowest id acts on losses. */
+  /** Whether it knows the whole lattice; of those that do, the one that began first acts on losses. */
   ready: z.boolean(),
   /** It ends now. */
   leaving: z.boolean().optional(),
@@ -139,6 +140,23 @@ export const NodeModuleRead = z.strictObject({
   length: z.int().min(1),
 });
 export const NodeModulePiece = answer({ bytes: Bytes, sizeBytes: z.int() });
+
+/** Has a module held here, fetched from holders or from its source. */
+export const NodeModulePull = z.strictObject({
+  digest: Digest,
+  holders: z.array(Id).default([]),
+  source: OciSource.optional(),
+});
+export const NodeModulePulled = answer({ sizeBytes: z.int() });
+
+/** Asks what a registry's reference means now. */
+export const NodeModuleResolve = z.strictObject({ oci: OciSource });
+export const NodeModuleResolved = answer({
+  digest: Digest,
+  sizeBytes: z.int(),
+  /** The reference with the digest of its manifest, which means the same for good. */
+  pinned: OciSource,
+});
 
 /** Asks a node to tell its present facts again; they arrive as `node.replay`. */
 export const FactReplayRequest = z.strictObject({ reason: z.string().max(256).optional() });

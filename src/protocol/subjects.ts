@@ -1,29 +1,9 @@
 import type { z } from "zod";
 import * as command from "./commands.ts";
 import { FactReplay, FactSchema } from "./facts.ts";
+import * as lost from "./lost-calls.ts";
 import * as node from "./node-commands.ts";
-
-/** Who speaks or listens on the bus. */
-export type Role = "operator" | "control-plane" | "node" | "provider" | "observer";
-
-/** One row of the table: everything about one family of subjects. */
-export interface SubjectRow<Payload = z.ZodType | null, Reply = z.ZodType | null> {
-  /** Tokens in braces are parameters. */
-  readonly pattern: string;
-  /** `queue`: one of the listeners answers. `request`: the one listener answers. `broadcast`: all hear it. */
-  readonly kind: "queue" | "request" | "broadcast";
-  readonly publishers: readonly Role[];
-  readonly listeners: readonly Role[];
-  /** The schema of the payload; null where it is raw bytes of a guest. */
-  readonly payload: Payload;
-  /** The schema of the answer; null where it is raw bytes or there is none. */
-  readonly reply: Reply;
-  readonly says: string;
-}
-
-const row = <const Payload extends z.ZodType | null, const Reply extends z.ZodType | null>(
-  definition: SubjectRow<Payload, Reply>,
-): SubjectRow<Payload, Reply> => definition;
+import { row } from "./subject-row.ts";
 
 const ctl = <P extends z.ZodType, R extends z.ZodType>(verb: string, payload: P, reply: R, says: string) =>
   row({
@@ -180,6 +160,16 @@ export const subjects = {
     "Lists the latest facts, oldest first.",
   ),
 
+  "other-version": row({
+    pattern: "wasmatrix.ctl.{version}.{lattice}.>",
+    kind: "queue",
+    publishers: ["operator"],
+    listeners: ["control-plane"],
+    payload: null,
+    reply: null,
+    says: "Commands of another major version of the protocol; each is answered with VERSION_MISMATCH.",
+  }),
+
   "node.instance.start": toNode(
     "instance.start",
     node.NodeInstanceStart,
@@ -282,6 +272,18 @@ export const subjects = {
     ),
     publishers: ["node", "control-plane"],
   }),
+  "node.module.pull": toNode(
+    "module.pull",
+    node.NodeModulePull,
+    node.NodeModulePulled,
+    "Has a module held by this node, fetched from other holders or from its registry.",
+  ),
+  "node.module.resolve": toNode(
+    "module.resolve",
+    node.NodeModuleResolve,
+    node.NodeModuleResolved,
+    "Asks a registry, as this node, what a reference means now.",
+  ),
   "node.fact.replay": row({
     ...toNode(
       "fact.replay",
@@ -291,6 +293,13 @@ export const subjects = {
     ),
     publishers: ["control-plane", "provider", "observer"],
   }),
+
+  "node.call.held": toNode(
+    "call.held",
+    lost.NodeHeldQuestion,
+    lost.NodeHeldAnswer,
+    "Asks which of these calls this node works on, or is about to.",
+  ),
 
   "nodes.replay": row({
     pattern: "wasmatrix.nodes.v1.{lattice}.replay",
@@ -309,6 +318,15 @@ export const subjects = {
     payload: node.NodeLeaving,
     reply: command.NodeDrained,
     says: "A node is about to end and asks that others take over what it runs.",
+  }),
+  lost: row({
+    pattern: "wasmatrix.lost.v1.{lattice}",
+    kind: "queue",
+    publishers: ["operator", "node", "provider"],
+    listeners: ["control-plane"],
+    payload: lost.LostCallsQuestion,
+    reply: lost.LostCallsAnswer,
+    says: "Asks about calls that take long: which of them nobody works on any more, because a node, an engine or a cell was lost.",
   }),
   "plane.beat": row({
     pattern: "wasmatrix.plane.v1.{lattice}.{controlPlane}.beat",
@@ -392,7 +410,8 @@ export type SubjectParameters = Partial<
     | "controlPlane"
     | "instance"
     | "holder"
-    | "stream",
+    | "stream"
+    | "version",
     string
   >
 >;

@@ -6,3 +6,9 @@ export const productVersion = "0.2.0";
  * are refused with VERSION_MISMATCH, a newer minor may only add optional fields.
  */
 export const protocolVersion = "1.0";
+
+/** Whether a peer of that version can be worked with: its major one is ours, whatever its minor one is. */
+export function isOurMajor(version: string): boolean {
+  const [, major] = /^(\d{1,9})\.\d{1,9}$/.exec(version) ?? [];
+  return major !== undefined && major === protocolVersion.split(".")[0];
+}

@@ -38,11 +38,12 @@ export type ToCell =
   | { type: "start"; id: number; slot: number; moduleKey: string; spec: GuestSpec }
   | { type: "stop"; id: number; instanceId: string }
   | { type: "grant"; id: number; instanceId: string; capabilities: readonly Assignment[] }
+  | { type: "held"; id: number; tokens: readonly string[] }
   | { type: "close"; id: number };
 
 /** An answer of a cell, or something that happened in it. */
 export type FromCell =
   | { type: "ready" }
-  | { type: "done"; id: number }
+  | { type: "done"; id: number; value: unknown }
   | { type: "refused"; id: number; error: ErrorBody }
   | { type: "event"; event: EngineEvent };

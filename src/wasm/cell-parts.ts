@@ -1,5 +1,5 @@
 import type { ByteStreams } from "../byte-source.ts";
-import type { Bus } from "../bus/bus.ts";
+import type { Bus, BusMessage } from "../bus/bus.ts";
 import type { Clock } from "../clock.ts";
 import type { Assignment, Crash } from "../protocol/instance-spec.ts";
 import type { EngineEvent } from "./engine.ts";
@@ -28,6 +28,8 @@ export interface Resident {
   grant(assignments: readonly Assignment[]): void;
   /** Takes no more calls; resolves when those that came are answered. */
   stop(): Promise<void>;
+  /** The calls that it has not answered yet. */
+  unanswered(): BusMessage[];
   /** Ends the call in progress when its time is up. */
   checkDeadline(nowMs: number): void;
 }

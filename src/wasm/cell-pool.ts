@@ -4,7 +4,8 @@ import { asFailure, Failure } from "../protocol/errors.ts";
 import type { Assignment } from "../protocol/instance-spec.ts";
 import type { CellSettings, SharedModule } from "./cell-messages.ts";
 import { type CellThread, startCell } from "./cell-thread.ts";
-import type { EngineEvent, GuestSpec } from "./engine.ts";
+import type { EngineEvent, GuestSpec, HeldAnswer, HeldQuestion } from "./engine.ts";
+import { createHeldCalls } from "./held-calls.ts";
 import { readMarks } from "./marks.ts";
 import { createWatchdog, type Watched } from "./watchdog.ts";
 
@@ -19,8 +20,9 @@ interface Placed {
 interface PooledCell {
   readonly thread: CellThread;
   readonly placed: Map<number, Placed>;
-  /** Who overran, when the watchdog ended it. */
+  /** Who overran, when the watchdog ended it, and since when it ran. */
   blamed: Placed | undefined;
+  stuckSinceMs: number | undefined;
 }
 
 /** The cells of an engine. */
@@ -31,6 +33,7 @@ export interface CellPool {
   start(spec: GuestSpec, shared: SharedModule): Promise<void>;
   stop(instanceId: string): Promise<void>;
   grant(instanceId: string, capabilities: readonly Assignment[]): Promise<void>;
+  held(question: HeldQuestion): Promise<HeldAnswer>;
   dropModule(key: string): void;
   close(): Promise<void>;
 }
@@ -55,6 +58,7 @@ export function createCellPool(
   listener: CellPoolListener,
 ): CellPool {
   const watchdog = createWatchdog(clock);
+  const heldCalls = createHeldCalls(clock);
   const cells = new Set<PooledCell>();
   const instances = new Map<string, Placed>();
   let lastSlot = 0;
@@ -64,12 +68,13 @@ export function createCellPool(
   const open = (): PooledCell => {
     const suspendedCallsMax = Math.floor(engineLimits.suspendedCallsMax / (size + 1));
     const thread = startCell({ ...settings, suspendedCallsMax }, onEvent, (reason) => onEnd(cell, reason));
-    const cell: PooledCell = { thread, placed: new Map(), blamed: undefined };
+    const cell: PooledCell = { thread, placed: new Map(), blamed: undefined, stuckSinceMs: undefined };
     const watched: Watched = {
       marks: thread.marks,
       runLimitMs: (slot) => cell.placed.get(slot)?.spec.limits.timeoutMs,
-      overran(slot) {
+      overran(slot, sinceMs) {
         cell.blamed = cell.placed.get(slot);
+        cell.stuckSinceMs = sinceMs;
         thread.kill("the watchdog ended it");
       },
     };
@@ -96,6 +101,7 @@ export function createCellPool(
     // A thread that ended by itself, out of memory say, was running somebody; if nobody, then nobody is blamed.
     const blamed = cell.blamed ?? cell.placed.get(readMarks(cell.thread.marks).slot);
     const neighbours = [...cell.placed.values()].filter((placed) => placed !== blamed);
+    if (cell.stuckSinceMs !== undefined) heldCalls.ended(cell, cell.stuckSinceMs, instances.values());
     const replacement = spare ?? open();
     cells.add(replacement);
     spare = open();
@@ -195,6 +201,7 @@ export function createCellPool(
       placed.spec = { ...placed.spec, capabilities };
       await placed.cell.thread.grant(instanceId, capabilities);
     },
+    held: (question) => heldCalls.ask(cells, question),
     dropModule(key) {
       for (const cell of cells) cell.thread.dropModule(key);
     },

@@ -14,6 +14,8 @@ export interface CellThread {
   start(slot: number, spec: GuestSpec, shared: SharedModule): Promise<void>;
   stop(instanceId: string): Promise<void>;
   grant(instanceId: string, capabilities: readonly Assignment[]): Promise<void>;
+  /** Those of the tokens whose calls are in progress here or wait for their turn. */
+  held(tokens: readonly string[]): Promise<string[]>;
   dropModule(key: string): void;
   close(): Promise<void>;
   /** Ends the thread now, whatever it does; `onEnd` is called with the reason. */
@@ -41,7 +43,7 @@ export function startCell(
   const send = (message: ToCell) => worker.postMessage(message);
   worker.on("message", (message: FromCell) => {
     if (message.type === "ready") readiness.resolve();
-    else if (message.type === "done") answers.done(message.id, undefined);
+    else if (message.type === "done") answers.done(message.id, message.value);
     else if (message.type === "refused") answers.refused(message.id, message.error);
     else onEvent(message.event);
   });
@@ -66,6 +68,7 @@ export function startCell(
     stop: (instanceId) => answers.ask((id) => send({ type: "stop", id, instanceId })),
     grant: (instanceId, capabilities) =>
       answers.ask((id) => send({ type: "grant", id, instanceId, capabilities })),
+    held: (tokens) => answers.ask((id) => send({ type: "held", id, tokens })),
     dropModule(key) {
       if (sent.delete(key)) send({ type: "drop-module", key });
     },

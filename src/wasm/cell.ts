@@ -1,6 +1,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { Bus } from "../bus/bus.ts";
 import { connectNats } from "../bus/nats-bus.ts";
+import { replyTokenOf } from "../bus/bus.ts";
+import { watchLostCalls } from "../bus/lost-calls.ts";
 import { createStreams } from "../bus/streams.ts";
 import { systemClock } from "../clock.ts";
 import { engineLimits } from "../limits.ts";
@@ -22,6 +24,7 @@ const clock = systemClock;
 const tell = (message: FromCell) => port.postMessage(message);
 
 const bus = await connectNats(settings.bus);
+watchLostCalls({ lattice: settings.lattice, bus, clock });
 const residents = new Map<string, Resident>();
 const modules = new Map<string, SharedModule>();
 const marks = createMarks(settings.marks);
@@ -70,6 +73,8 @@ port.on("message", (message: ToCell) => {
       return answerWith(message.id, () => stop(message.instanceId));
     case "grant":
       return answerWith(message.id, () => residents.get(message.instanceId)?.grant(message.capabilities));
+    case "held":
+      return answerWith(message.id, () => held(new Set(message.tokens)));
     case "close":
       return answerWith(message.id, close);
   }
@@ -93,6 +98,13 @@ async function stop(instanceId: string): Promise<void> {
   if (residents.get(instanceId) === resident) residents.delete(instanceId);
 }
 
+async function held(tokens: ReadonlySet<string>): Promise<string[]> {
+  // The round trip brings what the server had sent before, and answers given before arrive before this one.
+  await flushed();
+  const messages = [...residents.values()].flatMap((resident) => resident.unanswered());
+  return messages.map(replyTokenOf).filter((token) => tokens.has(token));
+}
+
 async function close(): Promise<void> {
   await Promise.all([...residents.keys()].map(stop));
   streams.close("its node ended");
@@ -101,7 +113,7 @@ async function close(): Promise<void> {
 
 function answerWith(id: number, work: () => unknown): void {
   Promise.try(work).then(
-    () => tell({ type: "done", id }),
+    (value) => tell({ type: "done", id, value }),
     (error: unknown) =>
       tell({ type: "refused", id, error: errorBody(error, new Date(clock.now()).toISOString()) }),
   );

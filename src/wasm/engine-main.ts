@@ -47,6 +47,8 @@ function perform(message: ToEngine): unknown {
       return running().stop(message.instanceId);
     case "grant":
       return running().grant(message.instanceId, message.capabilities);
+    case "held":
+      return running().held(message.question);
     case "close":
       return running().close();
   }

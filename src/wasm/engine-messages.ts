@@ -1,7 +1,7 @@
 import type { NatsOptions } from "../bus/nats-client.ts";
 import type { ErrorBody } from "../protocol/errors.ts";
 import type { Assignment, InstanceLimits } from "../protocol/instance-spec.ts";
-import type { EngineEvent, GuestSpec } from "./engine.ts";
+import type { EngineEvent, GuestSpec, HeldQuestion } from "./engine.ts";
 
 /** What an engine process is started with. */
 export interface EngineSettings {
@@ -18,6 +18,7 @@ export type ToEngine =
   | { type: "start"; id: number; spec: GuestSpec }
   | { type: "stop"; id: number; instanceId: string }
   | { type: "grant"; id: number; instanceId: string; capabilities: readonly Assignment[] }
+  | { type: "held"; id: number; question: HeldQuestion }
   | { type: "close"; id: number };
 
 /** An answer of the engine process, or something that happened in it. */

@@ -6,7 +6,7 @@ import { engineLimits } from "../limits.ts";
 import { Failure } from "../protocol/errors.ts";
 import type { Log } from "../log.ts";
 import type { EngineSettings, FromEngine, ToEngine } from "./engine-messages.ts";
-import type { AdmittedModule, Engine, EngineLauncher } from "./engine.ts";
+import type { AdmittedModule, Engine, EngineLauncher, HeldAnswer } from "./engine.ts";
 import { createPendingAnswers } from "./pending-answers.ts";
 
 /** What an engine process is made with. */
@@ -78,6 +78,7 @@ export function engineLauncher(options: EngineOptions): EngineLauncher {
       start: (spec) => ask((id) => ({ type: "start", id, spec })),
       stop: (instanceId) => ask((id) => ({ type: "stop", id, instanceId })),
       grant: (instanceId, capabilities) => ask((id) => ({ type: "grant", id, instanceId, capabilities })),
+      held: (question) => ask<HeldAnswer>((id) => ({ type: "held", id, question })),
       async close() {
         closing = true;
         const timer = options.clock.setTimeout(() => child.kill("SIGKILL"), engineLimits.answerMs);

@@ -43,6 +43,22 @@ export type EngineEvent =
     }
   | { readonly type: "load"; readonly rssBytes: number; readonly cells: number; readonly instances: number };
 
+/** Which calls are asked about: their tokens, and the guests, by id or name, that they went to. */
+export interface HeldQuestion {
+  readonly guests: readonly string[];
+  readonly tokens: readonly string[];
+}
+
+/** What cells say about such calls. What is in neither list is surely not held here. */
+export interface HeldAnswer {
+  /** In progress, or waiting for their turn. */
+  readonly held: readonly string[];
+  /** Guests in cells that are too busy to say. */
+  readonly unsure: readonly string[];
+  /** Guests whose every copy here was in a cell that was ended for being stuck: since when, and when, in ms ago. */
+  readonly stuck: readonly { readonly target: string; readonly sinceMs: number; readonly endedMs: number }[];
+}
+
 /**
  * Runs guests. Everything asked is answered or rejected with a `Failure`; when the engine ends, everything
  * pending is rejected with COMMUNICATION_FAILURE.
@@ -58,6 +74,8 @@ export interface Engine {
   stop(instanceId: string): Promise<void>;
   /** Replaces the grants of a running instance; resolves when its next call is under the new ones. */
   grant(instanceId: string, capabilities: readonly Assignment[]): Promise<void>;
+  /** Which of these calls are held by a cell, found out within some 200 ms, however busy the cells are. */
+  held(question: HeldQuestion): Promise<HeldAnswer>;
   /** Ends all instances and the engine. */
   close(): Promise<void>;
 }

@@ -56,6 +56,7 @@ export function createResident(
     });
 
   const onMessage = (message: BusMessage) => {
+    if (gone) return refuse(message, endedBefore());
     if (inProgress === undefined) return run(message);
     if (mailbox.length < limits.mailbox) {
       mailbox.push(message);
@@ -197,18 +198,17 @@ export function createResident(
     gone = true;
     discard();
     rest();
-    for (const subscription of subscriptions) subscription.unsubscribe();
-    for (const waiting of mailbox.splice(0)) {
-      refuse(
-        waiting,
-        new Failure("INSTANCE_UNAVAILABLE", `${label} ended before this call began`, {
-          fix: "Nothing was done: repeat the call.",
-          details: { safeToRepeat: true },
-        }),
-      );
-    }
+    // Drained: those that are on their way here already would otherwise wait for their timeouts.
+    for (const subscription of subscriptions) void subscription.drain();
+    for (const waiting of mailbox.splice(0)) refuse(waiting, endedBefore());
     stopping?.();
   };
+
+  const endedBefore = () =>
+    new Failure("INSTANCE_UNAVAILABLE", `${label} ended before this call began`, {
+      fix: "Nothing was done: repeat the call.",
+      details: { safeToRepeat: true },
+    });
 
   const refuse = (message: BusMessage, error: unknown) => respondFailure(message, error, clock.now());
 
@@ -236,6 +236,11 @@ export function createResident(
       }
       gone = true;
       discard();
+    },
+    unanswered() {
+      return inProgress === undefined || inProgress.isAnswered
+        ? [...mailbox]
+        : [inProgress.message, ...mailbox];
     },
     checkDeadline(nowMs) {
       if (inProgress === undefined || nowMs < inProgress.untilMs) return;

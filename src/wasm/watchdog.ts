@@ -7,8 +7,8 @@ export interface Watched {
   readonly marks: SharedArrayBuffer;
   /** How long that slot may run without coming to rest, ms; undefined for a slot that is gone. */
   runLimitMs(slot: number): number | undefined;
-  /** The slot has run for longer. Called once, then the cell is no longer watched. */
-  overran(slot: number): void;
+  /** The slot has run for longer, since that time at the latest. Called once, then the cell is no longer watched. */
+  overran(slot: number, sinceMs: number): void;
 }
 
 /**
@@ -29,7 +29,7 @@ export function createWatchdog(clock: Clock): { watch(cell: Watched): () => void
       const limitMs = cell.runLimitMs(slot);
       if (limitMs === undefined || nowMs - last.sinceMs < limitMs) continue;
       seen.delete(cell);
-      cell.overran(slot);
+      cell.overran(slot, last.sinceMs);
     }
     clock.setTimeout(look, engineLimits.watchdogMs);
   };

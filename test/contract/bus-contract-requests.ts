@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { replyTokenOf, type WaitingRequest } from "../../src/bus/bus.ts";
+import { Failure } from "../../src/protocol/errors.ts";
 import type { Network } from "./bus-network.ts";
 import { bytes, echo, text } from "./bus-network.ts";
 
@@ -120,5 +122,22 @@ export function checkRequests({ connect, listen }: Network): void {
     bus.subscribe("big", (message) => message.respond(bytes(String(message.data.length))));
     const answer = await bus.request("big", new Uint8Array(bus.maxPayloadBytes), { timeoutMs: 10_000 });
     expect(text(answer)).toBe(String(bus.maxPayloadBytes));
+  });
+
+  test("a request that waits long is told of under the token that its holder sees, and can be given up", async () => {
+    const [{ bus: one }, { bus: other }] = [await connect(), await connect()];
+    const silent = await listen(other, "silent");
+    const tokens: string[] = [];
+    other.subscribe("silent", (message) => tokens.push(replyTokenOf(message)));
+    await other.flush();
+    const waiting = new Promise<readonly WaitingRequest[]>((resolve) => void one.onSlow(resolve));
+    const pending = one.request("silent", bytes("end"), { timeoutMs: 20_000 });
+    await silent.marked;
+    const slow = await waiting;
+    expect(slow).toEqual([{ subject: "silent", token: tokens[0], waitedMs: expect.any(Number) }]);
+    const failure = new Failure("COMMUNICATION_FAILURE", "its worker was lost");
+    one.giveUp("unknown", failure);
+    one.giveUp(tokens[0] ?? "", failure);
+    await expect(pending).rejects.toBe(failure);
   });
 }

@@ -87,6 +87,7 @@ export function fakeEngines(now: () => number = () => 0): FakeEngines {
           const guest = guests.get(instanceId);
           if (guest !== undefined) guests.set(instanceId, { ...guest, capabilities });
         }),
+      held: () => answer(() => ({ held: [], unsure: [], stuck: [] })),
       async close() {
         log.push("close");
         end("closed");

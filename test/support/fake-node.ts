@@ -5,6 +5,7 @@ import { createSpeaker, type Speaker } from "../../src/lattice/speaker.ts";
 import { filterFor } from "../../src/protocol/addresses.ts";
 import { type ErrorBody, errorBody, type Failure } from "../../src/protocol/errors.ts";
 import { InstanceTemplate } from "../../src/protocol/instance-spec.ts";
+import { tolerant } from "../../src/protocol/tolerant.ts";
 
 /** A node without an engine: it answers node commands, and states the facts that a node would. */
 export interface FakeNode {
@@ -25,8 +26,9 @@ export function startFakeNode(world: {
   nodeId: string;
   labels?: Record<string, string>;
   instancesMax?: number;
+  protocolVersion?: string;
 }): FakeNode {
-  const { bus, clock, nodeId, labels = {}, instancesMax = 100 } = world;
+  const { bus, clock, nodeId, labels = {}, instancesMax = 100, protocolVersion = "1.0" } = world;
   const publish = (subject: string, data: Uint8Array) => {
     if (bus.connected) bus.publish(subject, data);
   };
@@ -76,18 +78,26 @@ export function startFakeNode(world: {
     node.commands.push(`start ${instanceIds.join(" ")}`);
     const { done, failed } = each(instanceIds, (instanceId) => {
       speaker.state("instance.starting", {
-        spec: { ...InstanceTemplate.parse(template), instanceId, incarnation },
+        spec: { ...tolerant(InstanceTemplate).parse(template), instanceId, incarnation },
         restarts: 0,
       });
       speaker.state("instance.running", { instanceId, restarts: 0 });
     });
     return { instances: done.map(summary), failed };
   });
-  serve(bus, clock, "node.instance.stop", at, ({ instanceIds }) => {
+  serve(bus, clock, "node.instance.stop", at, ({ instanceIds, commandId }) => {
     node.commands.push(`stop ${instanceIds.join(" ")}`);
     for (const instanceId of instanceIds)
-      speaker.state("instance.stopped", { instanceId, restarts: 0, reason: "asked to" });
+      speaker.state("instance.stopped", { instanceId, restarts: 0, reason: "asked to" }, commandId);
     return { instances: instanceIds.map(summary), failed: [] };
+  });
+  serve(bus, clock, "node.instance.fence", at, ({ instances }) => {
+    for (const { instanceId, incarnation, by } of instances) {
+      node.commands.push(`fence ${instanceId} ${incarnation}`);
+      speaker.state("instance.fenced", { instanceId, incarnation, by });
+      speaker.state("instance.stopped", { instanceId, restarts: 0, reason: "outranked" });
+    }
+    return { instances: instances.map(({ instanceId }) => summary(instanceId)), failed: [] };
   });
   serve(bus, clock, "node.capability.assign", at, ({ instanceIds, assignment }) => {
     for (const instanceId of instanceIds) speaker.state("capability.assigned", { instanceId, assignment });
@@ -109,7 +119,7 @@ export function startFakeNode(world: {
   bus.subscribe(filterFor("nodes.replay", { lattice }), () => void speaker.tellAll());
   speaker.state("node.joined", {
     productVersion: "0.1.0",
-    protocolVersion: "1.0",
+    protocolVersion,
     hostname: "here",
     pid: 1,
     labels,

@@ -9,6 +9,7 @@ import type { Bus } from "../../src/bus/bus.ts";
 import { connectNats } from "../../src/bus/nats-bus.ts";
 import { seededChance } from "../../src/chance.ts";
 import { systemClock } from "../../src/clock.ts";
+import { createEtcdDirectory } from "../../src/directory/etcd.ts";
 import { engineLauncher } from "../../src/wasm/engine-process.ts";
 import { memoryKvProvider } from "./hosted-provider.ts";
 import { type NatsServer, startNatsServer } from "./nats-server.ts";
@@ -52,8 +53,11 @@ export async function startLattice(
     jetstream?: boolean;
     /** Whose files may be started as providers on its nodes. */
     providerModules?: string;
+    /** Used by all of them, if there is one. */
+    etcd?: string;
   } = {},
 ): Promise<TestLattice> {
+  const { etcd } = given;
   const server = await startNatsServer(given.jetstream === true ? { jetstream: true } : {});
   const directory = mkdtempSync(join(tmpdir(), "wasmatrix-lattice-"));
   const ends: (() => Promise<unknown>)[] = [];
@@ -64,6 +68,11 @@ export async function startLattice(
   };
   const bus = await connect("test");
   const common = { lattice: "default", clock: systemClock, chance: seededChance(1), log };
+
+  const openDirectory = () =>
+    etcd === undefined
+      ? undefined
+      : createEtcdDirectory({ lattice: "default", endpoints: [etcd], clock: systemClock, log });
 
   const agent = async (
     nodeId: string,
@@ -80,7 +89,8 @@ export async function startLattice(
       clock: systemClock,
       log,
     });
-    const started = startNodeAgent({
+    const etcdDirectory = openDirectory();
+    const agentAlone = startNodeAgent({
       ...common,
       nodeId,
       bus: await connect(nodeId),
@@ -94,8 +104,14 @@ export async function startLattice(
         clock: systemClock,
         moduleDirectory: given.providerModules,
       }),
+      directory: etcdDirectory,
     });
-    ends.push(() => started.stop("the test is over"));
+    const stop = async (reason: string) => {
+      await agentAlone.stop(reason);
+      await etcdDirectory?.close();
+    };
+    const started = { ...agentAlone, stop };
+    ends.push(() => stop("the test is over"));
     await started.ready;
     return started;
   };
@@ -119,8 +135,13 @@ export async function startLattice(
       return JSON.parse(text) as Answer["error"];
     },
     async controlPlane(controlPlaneId) {
-      const started = startControlPlane({ ...common, controlPlaneId, bus: await connect(controlPlaneId) });
-      ends.push(() => started.stop());
+      const directory = openDirectory();
+      const bus = await connect(controlPlaneId);
+      const started = startControlPlane({ ...common, controlPlaneId, bus, directory });
+      ends.push(async () => {
+        await started.stop();
+        await directory?.close();
+      });
       await started.ready;
       return started;
     },

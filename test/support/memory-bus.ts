@@ -188,6 +188,8 @@ function createConnection(
       };
     },
     request: (subject, data, options) => requester.request(subject, data, options),
+    onSlow: (listener) => requester.onSlow(listener),
+    giveUp: (token, failure) => requester.giveUp(token, failure),
     async flush() {
       assertReachable("flush");
       await settled();

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { BusMessage } from "../../src/bus/bus.ts";
 import { connectionLost } from "../../src/bus/failures.ts";
 import { createPendingCalls } from "../../src/bus/pending-calls.ts";
-import { busLimits } from "../../src/limits.ts";
+import { busLimits, lostCallLimits } from "../../src/limits.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 const answer = (subject: string): BusMessage => ({
@@ -110,4 +110,41 @@ test("a settled call lets go of its caller's signal", async () => {
   pending.answer("1", answer("a"));
   await call;
   expect(listeners.size).toBe(0);
+});
+
+test("slow calls are told of, oldest first, for as long as they wait, and others never", async () => {
+  const clock = virtualClock();
+  const pending = createPendingCalls(clock);
+  const told: unknown[] = [];
+  const end = pending.onSlow((waiting) => told.push(waiting));
+  const calls = [pending.open("slow", "a", 1_100, undefined).catch(() => "timeout")];
+  await clock.advance(100);
+  calls.push(pending.open("later", "b", 5_000, undefined).then(() => "answered"));
+  pending.open("soon", "c", 5_000, undefined).catch(() => undefined);
+  await clock.advance(300);
+  pending.answer("soon", answer("c"));
+  await clock.advance(700);
+  const [slow, later] = [
+    { subject: "a", token: "slow" },
+    { subject: "b", token: "later" },
+  ];
+  expect(told).toEqual([
+    [
+      { ...slow, waitedMs: 600 },
+      { ...later, waitedMs: 500 },
+    ],
+    [
+      { ...slow, waitedMs: 800 },
+      { ...later, waitedMs: 700 },
+    ],
+    [
+      { ...slow, waitedMs: 1_000 },
+      { ...later, waitedMs: 900 },
+    ],
+    [{ ...later, waitedMs: 1_000 }],
+  ]);
+  pending.answer("later", answer("b"));
+  end();
+  await clock.advance(lostCallLimits.lookEveryMs);
+  expect([await Promise.all(calls), pending.size, clock.pending()]).toEqual([["timeout", "answered"], 0, []]);
 });

@@ -61,6 +61,14 @@ describe("exit codes", () => {
     expect((await run(["start", "a.wasm", "--memory", "much"])).code).toBe(2);
   });
 
+  test("1 for an address of etcd that holds a password, which is not repeated", async () => {
+    for (const part of [["node"], ["control-plane"], ["provider", "kv"], ["up"]]) {
+      const { code, errors } = await run([...part, "--etcd", "http://root:geheim@b:2379"]);
+      expect([code, errors.split(":")[0]]).toEqual([1, "INVALID_REQUEST"]);
+      expect(errors).not.toMatch(/geheim|root/);
+    }
+  });
+
   test("3 when no bus is reached", async () => {
     expect((await run(["nodes", "--nats", "nats://nowhere:1"])).code).toBe(3);
   });

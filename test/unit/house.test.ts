@@ -33,6 +33,7 @@ const arrows: Record<string, readonly string[]> = {
     "src/clock.ts",
   ],
   "src/modules": ["src/protocol", "src/limits.ts", "src/clock.ts", "src/chance.ts"],
+  "src/directory": ["src/protocol", "src/limits.ts", "src/clock.ts", "src/log.ts"],
   "src/client": ["src/bus", "src/protocol", "src/limits.ts", "src/clock.ts", "src/chance.ts"],
   "src/wasm": [
     "src/byte-source.ts",
@@ -101,7 +102,7 @@ describe("the house", () => {
     const wrong = files.filter(
       (file) =>
         file !== join("src", "protocol", "subjects.ts") &&
-        /["'`]wasmatrix\.(ctl|node|nodes|leave|plane|fact|call|cap|stream|log)\./.test(
+        /["'`]wasmatrix\.(ctl|node|nodes|leave|lost|plane|fact|call|cap|stream|log)\./.test(
           readFileSync(file, "utf8"),
         ),
     );

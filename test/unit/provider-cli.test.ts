@@ -12,12 +12,10 @@ const summary = {
   nodeId: "n1",
   status: "available",
   backend: "nats",
-  ...{
-    version: "1",
-    since: "2026-01-01T00:00:00.000Z",
-    restarts: 2,
-    address: "http://h:1",
-  },
+  version: "1",
+  since: "2026-01-01T00:00:00.000Z",
+  restarts: 2,
+  address: "http://h:1",
 };
 
 /** Runs the command line; gives what it sent, by verb, and what it printed. */

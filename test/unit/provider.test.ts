@@ -73,6 +73,7 @@ async function remoteProvider() {
     clock,
     log,
     watch,
+    inProgress: new Set<() => Iterable<BusMessage>>(),
   };
   const provider = openProviderCalls({ ...options, onBroken: () => {} });
   await node.putModule();
