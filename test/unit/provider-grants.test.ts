@@ -3,6 +3,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { startControlPlane } from "../../actors/control-plane/control-plane.ts";
 import { ask, type QuestionOf } from "../../src/bus/ask.ts";
 import { seededChance } from "../../src/chance.ts";
+import { createSpeaker } from "../../src/lattice/speaker.ts";
+import { controlPlaneLimits } from "../../src/limits.ts";
 import type { Failure } from "../../src/protocol/errors.ts";
 import { startFakeNode } from "../support/fake-node.ts";
 import { startMemoryServer } from "../support/memory-bus.ts";
@@ -37,7 +39,17 @@ async function rebuilding() {
     node.heartbeat();
     await plane.ready;
   };
-  return { node, clock, start, settle };
+  const whisper = () => {
+    const bus = server.connect();
+    const ghost = createSpeaker({
+      lattice: "default",
+      nodeId: "ghost",
+      clock,
+      publish: (subject, data) => bus.publish(subject, data),
+    });
+    ghost.heartbeat({ instances: 0 });
+  };
+  return { node, clock, start, settle, whisper };
 }
 
 const kv = { capabilityId: "store", providerType: "kv", permissions: ["kv:read"] };
@@ -45,18 +57,25 @@ const clockGrant = { capabilityId: "watch", providerType: "clock", permissions: 
 const info = { backend: "memory", version: "1" };
 
 test("P18: while the view has gaps, what is not in it is a warning; once it is whole, a mistake", async () => {
-  const { start, settle } = await rebuilding();
-  expect(await start({ ...kv, provider: "elsewhere" })).toMatch(
-    /^provider elsewhere is not known: calls fail/,
-  );
-  expect(await start(clockGrant)).toMatch(
-    /^provider clock is not known: .*`wasmatrix provider <file>` starts one/,
-  );
+  const { node, clock, start, settle, whisper } = await rebuilding();
+  // A node of which only a heartbeat is heard, and which does not answer: the view is waited for, but not for ever.
+  whisper();
+  const elsewhere = start({ ...kv, provider: "elsewhere" });
+  const own = start(clockGrant);
+  for (let waitedMs = 0; waitedMs <= controlPlaneLimits.rebuildMsMax; waitedMs += 500) {
+    await clock.advance(500);
+    node.heartbeat();
+  }
+  expect(await elsewhere).toMatch(/^provider elsewhere is not known: calls fail/);
+  expect(await own).toMatch(/^provider clock is not known: .*`wasmatrix provider <file>` starts one/);
+
+  const { start: startLater, settle: settleLater } = await rebuilding();
   await settle();
-  expect(await start({ ...kv, provider: "elsewhere" })).toBe(
+  await settleLater();
+  expect(await startLater({ ...kv, provider: "elsewhere" })).toBe(
     "INVALID_REQUEST: no provider elsewhere is known",
   );
-  expect(await start(clockGrant)).toBe("INVALID_REQUEST: there is no provider type clock");
+  expect(await startLater(clockGrant)).toBe("INVALID_REQUEST: there is no provider type clock");
 });
 
 test("P18: a built-in type whose provider is not there yet is a warning, and none once it serves", async () => {
