@@ -1,4 +1,5 @@
 import { echoCalls, moleculerCalls, requests } from "./calls.ts";
+import { componentFirstStart, componentKvGet, componentSecondStart } from "./components.ts";
 import type { Figure } from "./figure.ts";
 import { httpIn } from "./http.ts";
 import { kvGets } from "./kv.ts";
@@ -17,6 +18,9 @@ export const benchmarks: Readonly<
   "call.echo.p50": { run: (name) => echoCalls(name, 32, 1) },
   "call.moleculer.32B.64": { peers: true, run: moleculerCalls },
   "kv.get.64": { run: kvGets },
+  "component.kv.get": { run: componentKvGet },
+  "component.first-start": { run: componentFirstStart },
+  "component.second-start": { run: componentSecondStart },
   "http.in": { run: httpIn },
   "start.known.p50": { run: startKnown },
   "start.count1000": { run: startThousand },

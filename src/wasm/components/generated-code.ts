@@ -29,6 +29,11 @@ const rewrites: readonly (readonly [found: string | RegExp, instead: string])[] 
     /const _debugLog = \(\.\.\.args\) => \{\s*if \([^\n]*JCO_DEBUG\) \{ return; \}\s*console\.debug\(\.\.\.args\);\s*\};/,
     "const _debugLog = () => {};",
   ],
+  // It is thrown and caught again at the end of every import that suspends; its stack costs 2–3 µs of 11.
+  [
+    "throw new Error('waitables with pending events cannot be dropped');",
+    "throw (Waitable.pendingError ??= new Error('waitables with pending events cannot be dropped'));",
+  ],
 ];
 
 /** Globals that the generated code gets from us, and those that it is to find empty. */
