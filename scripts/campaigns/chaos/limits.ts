@@ -30,6 +30,8 @@ export const chaosLimits = {
   overdueMs: 1_500,
   /** What was acknowledged this long before the lattice was split may not have reached the other side. */
   spreadMs: 1_000,
+  /** Servers find each other again this long after the network is whole; measured: 3 s. */
+  routesBackMs: 4_000,
   /** Differences of a kind that one report shows. */
   shownMax: 5,
 } as const;

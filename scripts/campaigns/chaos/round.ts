@@ -58,7 +58,9 @@ export async function playRound(
   const wasSplit: WasSplit = (from, until) =>
     struck.some(
       ({ fault, beganAt, endedAt }) =>
-        fault.kind === "split" && from < endedAt && until > beganAt - chaosLimits.spreadMs,
+        fault.kind === "split" &&
+        from < endedAt + chaosLimits.routesBackMs &&
+        until > beganAt - chaosLimits.spreadMs,
     );
   const healedAt = Math.max(Date.now(), ...struck.map(({ endedAt }) => endedAt));
   // Connections of before may still be on their way back to their servers.
