@@ -176,6 +176,8 @@ export const nodeLimits = {
   instancesMaxDefault: 10_000,
   /** A start that failed because the engine was gone waits this long for that news, then it counts as a crash. */
   engineVerdictMs: 1_000,
+  /** A node whose engine has never come up by then is told to whoever started it, and ends. */
+  engineFirstTries: 3,
   /** The first pause before an engine is started again; it doubles up to the second. */
   engineDelayMs: 50,
   engineDelayMsMax: 5_000,

@@ -97,6 +97,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   let load: EngineLoad | undefined;
   let leaveReason = "it was told to";
   let isLeaving = false;
+  let engineCrashes = 0;
   let opened: NodeWorld | undefined;
   const loadNow = () => ({
     instances: instances.size,
@@ -231,7 +232,10 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
         providers.heard(fact);
         if (fact.type === "child.crashed")
           log.warn({ part: fact.id, reason: fact.reason }, "a part of the node ended");
-        if (fact.type === "child.crashed" || fact.type === "child.failed")
+        if (fact.type !== "child.crashed" && fact.type !== "child.failed") return;
+        // V8 may abort once where it would not again; whoever started the node is told when it does so each time.
+        if (fact.id === "engine") engineCrashes += 1;
+        if (fact.id !== "engine" || engineCrashes >= nodeLimits.engineFirstTries)
           readiness.failed(fact.id, fact.reason);
       },
     },

@@ -3,9 +3,9 @@ import { startCluster } from "../../scripts/campaigns/chaos/cluster.ts";
 import type { Fault } from "../../scripts/campaigns/chaos/faults.ts";
 import { playRound } from "../../scripts/campaigns/chaos/round.ts";
 
-/** Short faults, those of the network where namespaces can be made; the campaign draws longer ones from a seed. */
+/** Short faults, the loss of the node long enough to be noticed by silence alone; those of the network where namespaces can be made; the campaign draws longer ones from a seed. */
 const faults: readonly Fault[] = [
-  { kind: "kill", targets: ["node-1"], atMs: 200, forMs: 3_500 },
+  { kind: "kill", targets: ["node-1"], atMs: 200, forMs: 9_000 },
   { kind: "kill", targets: ["server-2"], atMs: 1_000, forMs: 1_000 },
   { kind: "freeze", targets: ["plane-1"], atMs: 1_500, forMs: 2_000 },
 ];
