@@ -4,7 +4,8 @@ import { connect, type NatsConnection } from "nats";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createNatsKv } from "../../src/capabilities/kv/nats.ts";
 import type { KvCapability } from "../../src/capabilities/kv/kv-capability.ts";
-import { assertReplicas } from "../../src/capabilities/kv/nats-failures.ts";
+import { assertReplicas } from "../../src/capabilities/jetstream.ts";
+import { kvStore } from "../../src/capabilities/kv/nats-failures.ts";
 import { natsBucketName, natsKey } from "../../src/capabilities/kv/nats-names.ts";
 import { systemClock } from "../../src/clock.ts";
 import { kvLimits } from "../../src/limits.ts";
@@ -255,11 +256,11 @@ describe("P20: a NATS that cannot do it", () => {
 
   test("one that does not keep the writes of a replicated bucket apart", async () => {
     for (const version of ["2.9.10", "2.9.25", "2.10.2", "2.10.18", ""]) {
-      expect(() => assertReplicas(3, version)).toThrow("loses updates of replicated buckets");
-      expect(() => assertReplicas(1, version)).not.toThrow();
+      expect(() => assertReplicas(kvStore, 3, version)).toThrow("loses updates of replicated buckets");
+      expect(() => assertReplicas(kvStore, 1, version)).not.toThrow();
     }
     for (const version of ["2.10.19", "2.10.27", "2.11.0-beta.1", "2.12.1", "3.0.0"]) {
-      expect(() => assertReplicas(3, version)).not.toThrow();
+      expect(() => assertReplicas(kvStore, 3, version)).not.toThrow();
     }
     const creating = createNatsKv({ connection, clock, replicas: 3 }).then((kv) =>
       call(kv, "get", { key: "k" }),

@@ -6,7 +6,8 @@ import { type Clock, timestamp } from "../../clock.ts";
 import { natsBlobLimits } from "../../limits.ts";
 import { chunksOf } from "./byte-chunks.ts";
 import { type BlobLimits, objectTooLarge } from "./failures.ts";
-import { contended, isConflict, isRefusal } from "./nats-failures.ts";
+import { isConflict } from "../jetstream.ts";
+import { contended, isRefusal } from "./nats-failures.ts";
 import { chunkSubject, metaSubject, streamOf } from "./nats-names.ts";
 
 /** What works on the objects of a store. */

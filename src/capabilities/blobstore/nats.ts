@@ -6,7 +6,8 @@ import { blobLimits, natsBlobLimits } from "../../limits.ts";
 import { type BlobCapability, blobCapability, type BlobStore, type StoredObject } from "./blob-capability.ts";
 import type { ContainerPlace } from "./contract.ts";
 import { type BlobLimits, exhausted, noContainer } from "./failures.ts";
-import { assertReplicas, isNoStore, natsFailure } from "./nats-failures.ts";
+import { assertReplicas } from "../jetstream.ts";
+import { blobStore, isNoStore, natsFailure } from "./nats-failures.ts";
 import { eachObject, listObjects } from "./nats-list.ts";
 import { allMetaSubjects, natsStoreName, natsStorePrefix, streamOf } from "./nats-names.ts";
 import { dropChunks, lookUp, type NatsObjects, removeObject, writeObject } from "./nats-objects.ts";
@@ -39,7 +40,7 @@ export interface NatsBlobstoreOptions {
  */
 export async function createNatsBlobstore(options: NatsBlobstoreOptions): Promise<BlobCapability> {
   const { connection, clock, limits = blobLimits } = options;
-  assertReplicas(options.replicas ?? 1, connection.info?.version ?? "");
+  assertReplicas(blobStore, options.replicas ?? 1, connection.info?.version ?? "");
   const js = jetstream(connection, { timeout: natsBlobLimits.requestTimeoutMs });
   try {
     const jsm = await js.jetstreamManager(true);

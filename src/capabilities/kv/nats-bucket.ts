@@ -4,7 +4,8 @@ import { headers } from "nats";
 import { natsKvLimits } from "../../limits.ts";
 import type { SwapReply, Versioned } from "./contract.ts";
 import { incremented } from "./increment.ts";
-import { contended, isConflict, isFull } from "./nats-failures.ts";
+import { isConflict } from "../jetstream.ts";
+import { contended, isFull } from "./nats-failures.ts";
 import { natsKey } from "./nats-names.ts";
 import type { Room } from "./nats-room.ts";
 

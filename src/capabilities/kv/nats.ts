@@ -6,7 +6,8 @@ import type { KvReply, KvRequest } from "./contract.ts";
 import { type KvLimits, exhausted } from "./failures.ts";
 import { type KvCapability, kvCapability } from "./kv-capability.ts";
 import { type NatsBucket, increment, read, readVersioned, remove, swap, write } from "./nats-bucket.ts";
-import { assertReplicas, isGone, natsFailure } from "./nats-failures.ts";
+import { assertReplicas } from "../jetstream.ts";
+import { isGone, kvStore, natsFailure } from "./nats-failures.ts";
 import { listKeys } from "./nats-list.ts";
 import { natsBucketName } from "./nats-names.ts";
 import { openBucket } from "./open-nats-bucket.ts";
@@ -43,7 +44,7 @@ export async function createNatsKv(options: NatsKvOptions): Promise<KvCapability
   const limits = options.limits ?? kvLimits;
   const js = jetstream(options.connection, { timeout: natsKvLimits.requestTimeoutMs });
   try {
-    assertReplicas(options.replicas ?? 1, options.connection.info?.version ?? "");
+    assertReplicas(kvStore, options.replicas ?? 1, options.connection.info?.version ?? "");
     const jsm = await js.jetstreamManager(true);
     return kvCapability(natsStore(options, limits, js, jsm), limits);
   } catch (error) {

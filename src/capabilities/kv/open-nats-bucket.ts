@@ -5,14 +5,8 @@ import { type Clock, delay } from "../../clock.ts";
 import { natsKvLimits } from "../../limits.ts";
 import type { KvLimits } from "./failures.ts";
 import type { NatsBucket } from "./nats-bucket.ts";
-import {
-  assertReplicas,
-  isBeingMade,
-  isGone,
-  isOtherStream,
-  isUnanswered,
-  neverReady,
-} from "./nats-failures.ts";
+import { assertReplicas } from "../jetstream.ts";
+import { isBeingMade, isGone, isOtherStream, isUnanswered, neverReady, kvStore } from "./nats-failures.ts";
 import { createRoom } from "./nats-room.ts";
 
 /** What buckets are opened with. */
@@ -31,7 +25,7 @@ export async function openBucket(options: NatsBucketOptions, name: string): Prom
   const { js, jsm, limits, connection } = options;
   await untilReady(options, name);
   const { config } = await jsm.streams.info(`KV_${name}`);
-  assertReplicas(config.num_replicas, connection.info?.version ?? "");
+  assertReplicas(kvStore, config.num_replicas, connection.info?.version ?? "");
   // Replicas would answer direct reads, and one of them may not have a write yet that was acknowledged.
   const kv = await new Kvm(js).open(name, { allow_direct: false });
   return { name, kv, js, jsm, room: createRoom(jsm, name, limits) };
