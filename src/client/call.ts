@@ -43,22 +43,23 @@ export async function callGuest(
     if (failure !== undefined) throw failure;
     return answer.data;
   } catch (error) {
-    if (isNobodyThere(error)) throw await whyNobodyAnswers(askControl, at.target);
+    if (isNobodyThere(error)) throw await whyNobodyAnswers(askControl, at.target, timeoutMs);
     throw error;
   }
 }
 
-async function whyNobodyAnswers(askControl: AskControl, target: string): Promise<Failure> {
+async function whyNobodyAnswers(askControl: AskControl, target: string, timeoutMs: number): Promise<Failure> {
   const found: InstanceSummary[] = [];
-  for (const question of [{ instanceId: target }, { name: target }]) {
-    const { instances } = await askControl("ctl.instance.list", { ...question, all: true }).catch(
-      (error: unknown) => {
+  const questions = [{ instanceId: target }, { name: target }];
+  const answers = await Promise.all(
+    questions.map((question) =>
+      askControl("ctl.instance.list", { ...question, all: true }, timeoutMs).catch((error: unknown) => {
         if (error instanceof Failure && error.code === "INSTANCE_NOT_FOUND") return { instances: [] };
         throw error;
-      },
-    );
-    found.push(...instances);
-  }
+      }),
+    ),
+  );
+  for (const { instances } of answers) found.push(...instances);
   if (found.length === 0) {
     return new Failure("INSTANCE_NOT_FOUND", `no instance has the id or name ${target}`, {
       fix: "`wasmatrix ps` lists those that there are.",

@@ -18,6 +18,8 @@ export type ControlAnswer<Name extends ControlName> = AnswerOf<Name>;
 export type AskControl = <Name extends ControlName>(
   name: Name,
   question: QuestionOf<Name>,
+  /** Less than the usual patience, for whoever asks on the way to something else. */
+  timeoutMs?: number,
 ) => Promise<ControlAnswer<Name>>;
 
 /** Commands that change something: each gets an id, so that it can be sent again without a second effect. */
@@ -30,20 +32,25 @@ const changes: ReadonlySet<ControlName> = new Set<ControlName>([
   "ctl.capability.revoke",
 ]);
 
-/** Changes that need no id to be sent again: a piece of a module that is there already stays what it is. */
-const repeatable: ReadonlySet<ControlName> = new Set<ControlName>(["ctl.module.put"]);
+/** What needs no id to be sent again: questions, and pieces of a module, which stay what they are. */
+function isRepeatable(name: ControlName): boolean {
+  return name === "ctl.module.put" || name.endsWith(".list") || name.endsWith(".query");
+}
 
 /**
  * Asks whichever control plane of the lattice takes it; COMMUNICATION_FAILURE says how to start one where none is. A
  * change that is not answered soon is sent again under the same id: the control plane that took it may have died.
  */
 export function askControl(bus: Bus, lattice: string, clock: Clock = systemClock): AskControl {
-  return async <Name extends ControlName>(name: Name, question: QuestionOf<Name>) => {
-    const { commandTimeoutMs: timeoutMs } = clientLimits;
+  return async <Name extends ControlName>(
+    name: Name,
+    question: QuestionOf<Name>,
+    timeoutMs: number = clientLimits.commandTimeoutMs,
+  ) => {
     const known = { commandId: randomId(20), ...(question as object) } as QuestionOf<Name>;
     try {
       const repetition = { clock, timeoutMs, repeatMs: clientLimits.commandRepeatMs };
-      if (repeatable.has(name))
+      if (isRepeatable(name))
         return await firstAnswer(repetition, (left, signal) =>
           ask(bus, name, { lattice }, question, { timeoutMs: left, signal }),
         );
