@@ -123,6 +123,8 @@ export const messageLimits = {
   listPageMax: 1_000,
   /** `module:` and the path of a file. */
   providerKindCharactersMax: 256,
+  /** As long as the labels that `node.label` sets. */
+  labelNameCharactersMax: 256,
 } as const;
 
 /** What a message may hold, whichever form it comes in. */
@@ -912,4 +914,17 @@ export const lostCallLimits = {
   lossesMax: 50_000,
   /** As long as a request may last. */
   lossMs: 600_000,
+} as const;
+
+/** What speaks for and against a node that could take an instance, in copies of the same name. */
+export const placementLimits = {
+  /**
+   * What a step away from a provider counts, from its node to its zone and from there to the rest: enough that one copy
+   * goes to its provider, too little to heap a thousand of them there.
+   */
+  copiesPerStepAway: 1,
+  /** A quarter more of its capacity in use counts like one copy; finer steps would be noise. */
+  loadSteps: 4,
+  /** Modules of which the kind is remembered; an entry takes 200 bytes. */
+  guestKindsMax: 4_096,
 } as const;

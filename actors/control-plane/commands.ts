@@ -75,12 +75,17 @@ function serveCommand<Name extends Command>(desk: Desk, name: Name): Subscriptio
     name,
     { lattice: desk.lattice },
     (request) =>
-      desk.commands.once(request as { commandId?: string }, name, async () => {
+      desk.commands.once(rememberedAs(request as object), name, async () => {
         if (!isQuestion(name) && !desk.isReady()) await untilReady(desk);
         return onceKnown(desk, async () => handle(desk, request));
       }),
     "control-plane",
   );
+}
+
+/** A dry run has no effect that could be had twice, and the start after it may come under the same id. */
+function rememberedAs(request: { commandId?: string; dryRun?: boolean }): { commandId?: string } {
+  return request.dryRun === true ? {} : request;
 }
 
 /** What only tells is told from whatever is known, and says how far that can be trusted. */

@@ -10,7 +10,9 @@ import { serveCommands } from "./commands.ts";
 import { type ControlPlaneEvent, controlPlaneMachine } from "./control-plane-machine.ts";
 import type { Desk } from "./desk.ts";
 import { followDirectory } from "./directory-hints.ts";
+import { createExpectedNodes } from "./expected-nodes.ts";
 import { createFencing } from "./fencing.ts";
+import { createGuestKinds } from "./guest-kinds.ts";
 import { createLostCalls } from "./lost-calls.ts";
 import { createModuleCopies } from "./module-copies.ts";
 import { createPeers } from "./peers.ts";
@@ -41,6 +43,8 @@ export interface ControlPlaneOptions {
   log: Log;
   /** Hints about nodes that come and go; its caller closes it. */
   directory?: Directory | undefined;
+  /** Nodes that there should be: the view is not complete before each was heard once. */
+  expectNodes?: readonly string[] | undefined;
 }
 
 /**
@@ -54,6 +58,7 @@ export function startControlPlane({
   clock,
   log,
   directory,
+  expectNodes = [],
 }: ControlPlaneOptions): ControlPlane {
   const watch = createLatticeWatch({ lattice, bus, clock, log });
   const { view } = watch;
@@ -70,6 +75,9 @@ export function startControlPlane({
     },
   });
   const facts = createRecentFacts();
+  const guestKinds = createGuestKinds();
+  const expected = createExpectedNodes(expectNodes);
+  let wasReady = false;
   const commands = createRepeatedCommands();
   const { promise: ready, resolve: announceReady } = Promise.withResolvers<void>();
   const { promise: stopped, resolve: announceStopped } = Promise.withResolvers<void>();
@@ -77,7 +85,7 @@ export function startControlPlane({
   const machine = controlPlaneMachine.provide({
     actors: {
       watchSettling: fromCallback<ControlPlaneEvent>(({ sendBack }) =>
-        watchSettling({ view, presence, clock }, () => sendBack({ type: "settled" })),
+        watchSettling({ view, presence, clock, isMissing }, () => sendBack({ type: "settled" })),
       ),
       drainCommands: fromPromise(async () => {
         await Promise.all(subscriptions.map((subscription) => subscription.drain()));
@@ -90,6 +98,9 @@ export function startControlPlane({
     },
     actions: {
       announceReady() {
+        wasReady = true;
+        const missing = expected.neverHeard();
+        if (missing.length > 0) log.warn({ nodes: missing }, "nodes that are expected were never heard");
         announceReady();
         peers.beat();
       },
@@ -97,6 +108,8 @@ export function startControlPlane({
       judgeNodes: () => presence.busRegained(),
     },
   });
+  // Waited for once: after that the answers name it, and a reconnect is not held up by it.
+  const isMissing = () => !wasReady && expected.neverHeard().length > 0;
   const actor = createActor(machine, { clock });
   const isReady = () => actor.getSnapshot().matches({ serving: "ready" });
   const slumber = watchSlumber(clock, (sleptMs) => {
@@ -124,6 +137,7 @@ export function startControlPlane({
     presence,
     peers,
     facts,
+    guestKinds,
     commands,
     reserved: new Map(),
     startingProviders: new Set(),
@@ -138,9 +152,11 @@ export function startControlPlane({
       );
     },
     viewStatus() {
-      const gaps = gapsOf(view);
+      const neverHeard = expected.neverHeard();
+      const gaps = [...gapsOf(view), ...neverHeard];
       const complete = gaps.length === 0 && actor.getSnapshot().matches({ serving: "ready" });
-      return { complete, gaps, asOf: timestamp(clock) };
+      const named = neverHeard.length === 0 ? {} : { neverHeard };
+      return { complete, gaps, ...named, asOf: timestamp(clock) };
     },
   };
 
@@ -156,9 +172,11 @@ export function startControlPlane({
 
   const forgetters = [
     watch.onFact((fact) => facts.add(fact)),
+    watch.onFact((fact) => guestKinds.heard(fact)),
     watch.onFact((fact) => copies.heard(fact)),
     watch.onFact((fact) => lostCalls.heard(fact)),
     watch.onChange((nodeId) => lostCalls.changed(nodeId)),
+    watch.onChange((nodeId) => expected.heard(nodeId)),
     watch.onChange((nodeId) => view.nodes.has(nodeId) && presence.heard(nodeId)),
     watch.onFact((fact) => {
       if (fact.kind === "instance.running" || fact.kind === "instance.stopped")

@@ -3,6 +3,7 @@ import type { Clock } from "../../src/clock.ts";
 import type { LatticeView } from "../../src/lattice/view.ts";
 import type { Log } from "../../src/log.ts";
 import type { ViewStatus } from "../../src/protocol/reply.ts";
+import type { GuestKindsOfModules } from "./guest-kinds.ts";
 import type { Peers } from "./peers.ts";
 import type { Presence } from "./presence.ts";
 import type { RecentFacts } from "./recent-facts.ts";
@@ -18,6 +19,8 @@ export interface Desk {
   readonly presence: Presence;
   readonly peers: Peers;
   readonly facts: RecentFacts;
+  /** What modules are, as far as nodes have said so while this process listened. */
+  readonly guestKinds: GuestKindsOfModules;
   readonly commands: RepeatedCommands;
   /** Instance ids of starts in progress, which the view does not know yet, with their names. */
   readonly reserved: Map<string, string | undefined>;

@@ -5,7 +5,7 @@ import type { InstanceSummary } from "../../src/protocol/instance-spec.ts";
 import { askNode } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
 import { distribute, noPlace, place } from "./place.ts";
-import { placeableNodes } from "./placeable-nodes.ts";
+import { placeableNodes, wantedOf } from "./placeable-nodes.ts";
 import { holdersFor } from "./store-module.ts";
 
 /** What became of instances that were to move. */
@@ -73,9 +73,10 @@ function* movesOf(
     const { instanceId: _, incarnation, ...spec } = first.spec;
     const template = { ...spec, capabilities: [...first.assignments.values()] };
     const refused = new Map([[first.nodeId, "is where it runs now"]]);
-    const nodes = placeableNodes(desk, spec.name).filter(({ nodeId }) => to === undefined || nodeId === to);
-    const placement = place(nodes, { requires: spec.requires, refused });
     const byId = new Map(those.map((one) => [one.spec.instanceId, one]));
+    // What moves away counts nowhere any more: else its zone would seem fuller than it is about to be.
+    const nodes = placeableNodes(desk, template, byId);
+    const placement = place(nodes, { ...wantedOf(desk, template), refused, only: to });
     const { shares, left } = distribute(placement.candidates, [...byId.keys()]);
     if (left.length > 0)
       fail(

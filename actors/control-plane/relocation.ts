@@ -6,8 +6,8 @@ import { asFailure } from "../../src/protocol/errors.ts";
 import type { InstanceSpec } from "../../src/protocol/instance-spec.ts";
 import { askNode } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
-import { type Candidate, place } from "./place.ts";
-import { placeableNodes } from "./placeable-nodes.ts";
+import { type Candidate, foremostBySpread, place, take } from "./place.ts";
+import { placeableNodes, wantedOf } from "./placeable-nodes.ts";
 import { holdersFor } from "./store-module.ts";
 import { instancesOf, isOutOfReach } from "./summaries.ts";
 
@@ -113,20 +113,24 @@ type Unanswered = Map<string, Pick<Group, "target" | "incarnation">>;
 
 function grouped(desk: Desk, homeless: readonly InstanceView[], unanswered: Unanswered): Group[] {
   const groups = new Map<string, { instances: InstanceView[] } & Omit<Group, "instances">>();
+  const unplaced = new Map(homeless.map((instance) => [instance.spec.instanceId, instance]));
   const nodes = placeableNodes(desk);
   const candidatesFor = new Map<string, Map<string, Candidate>>();
   for (const instance of homeless) {
     const { instanceId, incarnation, ...spec } = instance.spec;
     const template = { ...spec, capabilities: [...instance.assignments.values()] };
-    const requires = JSON.stringify(spec.requires);
+    const wanted = wantedOf(desk, spec);
+    // Copies are counted only where they matter, to spread them: that looks at every instance of the view.
+    const copiesOf = wanted.spread === undefined ? [] : [spec.name ?? "", spec.moduleHash];
+    const alike = JSON.stringify([wanted, ...copiesOf]);
+    const seen = () => (wanted.spread === undefined ? nodes : placeableNodes(desk, spec, unplaced));
     const candidates =
-      candidatesFor.get(requires) ??
-      new Map(place(nodes, { requires: spec.requires }).candidates.map((one) => [one.nodeId, one]));
-    candidatesFor.set(requires, candidates);
+      candidatesFor.get(alike) ?? new Map(place(seen(), wanted).candidates.map((one) => [one.nodeId, one]));
+    candidatesFor.set(alike, candidates);
     const target = targetOf(desk, instance, candidates);
     if (target === undefined) continue;
     const chosen = candidates.get(target);
-    if (chosen !== undefined) candidates.set(target, { ...chosen, free: chosen.free - 1 });
+    if (chosen !== undefined) take(candidates.values(), chosen);
     const size = groups.size;
     const before = unanswered.get(instanceId) ?? { target, incarnation: 0 };
     const next = Math.max(incarnation + 1, before.incarnation + (before.target === target ? 0 : 1));
@@ -142,7 +146,10 @@ function grouped(desk: Desk, homeless: readonly InstanceView[], unanswered: Unan
   return [...groups.values()];
 }
 
-/** The node whose hash with the instance's id is the highest, of those that fit; its own, where it may only be there. */
+/**
+ * The node whose hash with the instance's id is the highest, of those that fit and that come first by the label that
+ * copies are spread over; its own, where it may only be there.
+ */
 function targetOf(
   desk: Desk,
   { spec, nodeId }: InstanceView,
@@ -152,8 +159,7 @@ function targetOf(
     return candidates.has(nodeId) && !isOutOfReach(desk, nodeId) ? nodeId : undefined;
   }
   let best: { nodeId: string; rank: string } | undefined;
-  for (const one of candidates.values()) {
-    if (one.free <= 0) continue;
+  for (const one of foremostBySpread(candidates.values())) {
     const rank = createHash("sha256").update(`${spec.instanceId} ${one.nodeId}`).digest("hex");
     if (best === undefined || rank > best.rank) best = { nodeId: one.nodeId, rank };
   }

@@ -23,13 +23,13 @@ export interface StartedModule {
  */
 export async function moduleOf(
   desk: Desk,
-  { module, requires }: Pick<RequestOf<"ctl.instance.start">, "module" | "requires">,
+  { module, requires, nodeId }: Pick<RequestOf<"ctl.instance.start">, "module" | "requires" | "nodeId">,
   begun: InstanceSpec | undefined,
 ): Promise<StartedModule> {
   if ("digest" in module) return { moduleHash: module.digest };
   if ("bytes" in module) return { moduleHash: digestOfModule(module.bytes), bytes: module.bytes };
   if (begun !== undefined) return sourced(begun.moduleHash, begun.moduleSource);
-  const placement = place(placeableNodes(desk), { requires });
+  const placement = place(placeableNodes(desk), { requires, pinnedTo: nodeId });
   const asked = placement.candidates.slice(0, registryLimits.resolversMax);
   const reasons: { nodeId: string; reason: string }[] = [];
   let failure =

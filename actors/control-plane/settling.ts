@@ -5,13 +5,13 @@ import type { Presence } from "./presence.ts";
 
 /**
  * Calls `onSettled` once every node is complete, every node that was known before has been heard again, and for a
- * settle time no node and no life of one was new. Returns how to end the watch.
+ * settle time no node and no life of one was new; nor while a node is missing that was expected. Returns how to end the watch.
  */
 export function watchSettling(
-  world: { view: LatticeView; presence: Presence; clock: Clock },
+  world: { view: LatticeView; presence: Presence; clock: Clock; isMissing: () => boolean },
   onSettled: () => void,
 ): () => void {
-  const { view, presence, clock } = world;
+  const { view, presence, clock, isMissing } = world;
   const beganAt = clock.now();
   let seen = "";
   let quietSince = beganAt;
@@ -22,7 +22,8 @@ export function watchSettling(
     const present = [...view.nodes.values()].filter(({ nodeId }) => presence.statusOf(nodeId) !== "lost");
     const shape = present.map(({ nodeId, epoch, knowledge }) => `${nodeId} ${epoch} ${knowledge}`).join();
     const allHeard = present.every((node) => node.status === "left" || node.lastHeardAt >= beganAt);
-    if (shape !== seen || !allHeard || gapsOf(view).length > 0 || view.replays.size > 0) {
+    const isWhole = gapsOf(view).length === 0 && view.replays.size === 0 && !isMissing();
+    if (shape !== seen || !allHeard || !isWhole) {
       seen = shape;
       quietSince = now;
     } else if (now - quietSince >= controlPlaneLimits.settleMs) return onSettled();

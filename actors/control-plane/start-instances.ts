@@ -5,8 +5,8 @@ import { asFailure, errorBody, Failure } from "../../src/protocol/errors.ts";
 import type { InstanceSummary } from "../../src/protocol/instance-spec.ts";
 import { askNode, type NodeRefusal, refusedInPart } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
-import { distribute, noPlace, place } from "./place.ts";
-import { placeableNodes } from "./placeable-nodes.ts";
+import { distribute, noPlace, type Placement, place } from "./place.ts";
+import { placeableNodes, type PlacedTemplate, wantedOf } from "./placeable-nodes.ts";
 import { holdersFor, storeModule } from "./store-module.ts";
 
 /** Copies of one template that are to run somewhere. */
@@ -54,8 +54,7 @@ export async function startInstances(desk: Desk, start: Start): Promise<Instance
     ).flat(),
   );
   while (waiting.length > 0) {
-    const nodes = placeableNodes(desk, start.template.name);
-    const placement = place(nodes, { requires: start.template.requires ?? {}, refused: progress.refused });
+    const placement = placementOf(desk, start.template, progress.refused);
     const { shares, left } = distribute(placement.candidates, waiting);
     if (left.length > 0) {
       await undo(desk, progress);
@@ -79,6 +78,16 @@ export async function startInstances(desk: Desk, start: Start): Promise<Instance
   return progress.started.toSorted(
     (one, other) => (order.get(one.instanceId) ?? 0) - (order.get(other.instanceId) ?? 0),
   );
+}
+
+/** Where copies of that template can go now; of a pinned one only its own node is spoken of. */
+export function placementOf(
+  desk: Desk,
+  template: PlacedTemplate,
+  refused: ReadonlyMap<string, string> = new Map(),
+): Placement {
+  const wanted = { ...wantedOf(desk, template), refused, only: template.pinnedTo };
+  return place(placeableNodes(desk, template), wanted);
 }
 
 /** Starts a share on one node; returns the ids that another node may take. */
@@ -157,7 +166,7 @@ async function undo(desk: Desk, { started, uncertain }: Progress): Promise<void>
 }
 
 /** Candidates that have places, but not enough, are as full as the others. */
-function withFull(placement: ReturnType<typeof place>, missing: number): ReturnType<typeof place> {
+function withFull(placement: Placement, missing: number): Placement {
   const short = placement.candidates.map(({ nodeId, free }) => ({
     nodeId,
     reason: `has only ${free} places free, ${missing} too few`,

@@ -11,6 +11,7 @@ import { versionLimits } from "../../src/limits.ts";
 import type { NodeSummary, ProviderSummary } from "../../src/protocol/commands.ts";
 import type { InstanceDetail, InstanceStatus, InstanceSummary } from "../../src/protocol/instance-spec.ts";
 import { isOurMajor, protocolVersion } from "../../src/protocol/version.ts";
+import { copiesOn } from "./copies-on-node.ts";
 import type { Desk } from "./desk.ts";
 
 /** Whether the node cannot be asked: silent for long, or gone by its own word. */
@@ -51,7 +52,7 @@ export function summarizeInstance(desk: Desk, instance: InstanceView): InstanceS
 }
 
 export function describeInstance(desk: Desk, instance: InstanceView): InstanceDetail {
-  const { restartPolicy, limits, config } = instance.spec;
+  const { restartPolicy, limits, config, spread, pinnedTo } = instance.spec;
   const summary = summarizeInstance(desk, instance);
   const reason =
     summary.status === "unreachable"
@@ -64,24 +65,37 @@ export function describeInstance(desk: Desk, instance: InstanceView): InstanceDe
     limits,
     config,
     ...(instance.spec.moduleSource === undefined ? {} : { moduleSource: instance.spec.moduleSource }),
+    ...(spread === undefined ? {} : { spread }),
+    ...(pinnedTo === undefined ? {} : { pinnedTo }),
     ...(instance.lastCrash === undefined ? {} : { lastCrash: instance.lastCrash }),
     ...(reason === undefined || reason === "" ? {} : { reason }),
   };
 }
 
+/** What it says of itself while it is in reach, and else what is known of its silence. */
+export function statusOfNode({ presence }: Desk, { nodeId, status }: NodeView): NodeSummary["status"] {
+  const judged = presence.statusOf(nodeId);
+  return status === "left" || judged === "alive" ? status : judged;
+}
+
+/** Why it is given no work whatever its status is; undefined for nearly all. */
+export function reasonAgainst(node: NodeView): string | undefined {
+  return versionOf(node).reason;
+}
+
 export function summarizeNode(desk: Desk, node: NodeView): NodeSummary {
-  const presence = desk.presence.statusOf(node.nodeId);
-  const living = [...node.instances.values()].filter((instance) => instance.status !== "stopped").length;
   return {
     nodeId: node.nodeId,
     epoch: node.epoch,
-    status: node.status === "left" || presence === "alive" ? node.status : presence,
+    status: statusOfNode(desk, node),
     complete: node.knowledge === "complete",
     labels: node.joined?.labels ?? {},
     guestKinds: node.joined?.guestKinds ?? [],
-    instances: living,
+    instances: copiesOn(node).living,
     instancesMax: node.joined?.instancesMax ?? 0,
     ...(node.load?.rssBytes === undefined ? {} : { rssBytes: node.load.rssBytes }),
+    ...(node.load?.cpu === undefined ? {} : { cpu: node.load.cpu }),
+    ...(node.load?.memoryFreeBytes === undefined ? {} : { memoryFreeBytes: node.load.memoryFreeBytes }),
     productVersion: node.joined?.productVersion ?? "",
     hostname: node.joined?.hostname ?? "",
     startedAt: new Date(node.epoch).toISOString(),

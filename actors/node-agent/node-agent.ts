@@ -21,7 +21,13 @@ import { type EngineLoad, tellEngineEvent } from "./engine-facts.ts";
 import { serveHeldCalls } from "./held-calls.ts";
 import { serveInstanceCommands } from "./instance-commands.ts";
 import { createInstanceTable, untilStopped } from "./instance-table.ts";
-import { machineLabels, ownRssBytes, processIdentity } from "./machine-labels.ts";
+import {
+  createCpuMeter,
+  machineLabels,
+  memoryFreeBytes,
+  ownRssBytes,
+  processIdentity,
+} from "./machine-labels.ts";
 import { createModules } from "./module-commands.ts";
 import { nodeAgentMachine } from "./node-agent-machine.ts";
 import { engineSpec, providerChildId } from "./node-children.ts";
@@ -99,11 +105,17 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   let isLeaving = false;
   let engineCrashes = 0;
   let opened: NodeWorld | undefined;
-  const loadNow = () => ({
-    instances: instances.size,
-    rssBytes: ownRssBytes() + (load?.rssBytes ?? 0),
-    ...(load === undefined ? {} : { cells: load.cells }),
-  });
+  const cpuNow = createCpuMeter();
+  const loadNow = () => {
+    const cpu = cpuNow();
+    return {
+      instances: instances.size,
+      rssBytes: ownRssBytes() + (load?.rssBytes ?? 0),
+      memoryFreeBytes: memoryFreeBytes(),
+      ...(cpu === undefined ? {} : { cpu }),
+      ...(load === undefined ? {} : { cells: load.cells }),
+    };
+  };
 
   const providers = createHostedProviders({
     host: {

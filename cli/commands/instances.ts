@@ -1,5 +1,7 @@
 import type { Command } from "commander";
 import type { z } from "zod";
+import type { QuestionOf } from "../../src/bus/ask.ts";
+import type { ControlAnswer } from "../../src/client/control.ts";
 import { clientLimits } from "../../src/limits.ts";
 import { readModule } from "../read-module.ts";
 import { collect } from "../collect.ts";
@@ -9,8 +11,9 @@ import { restartOf } from "../parse/restart.ts";
 import { bytesOf, keyValue, msOf, wholeNumber } from "../parse/usage.ts";
 import { progressBar } from "../render/progress.ts";
 import { instanceSheet, instanceTable } from "../render/lists.ts";
+import { placementSheet } from "../render/placement.ts";
 import { describeFile, moduleSheet } from "../render/module-sheet.ts";
-import { runWith, type Session, type Surroundings, withClient } from "../session.ts";
+import { exitCodes, runWith, type Session, type Surroundings, withClient } from "../session.ts";
 import { resolveIds, resolveTarget } from "../target.ts";
 
 interface StartFlags {
@@ -24,9 +27,12 @@ interface StartFlags {
   fuel?: number;
   timeout?: number;
   require?: Record<string, string>;
+  node?: string;
+  spread?: string;
   onNodeLoss: "stay" | "relocate";
   reuse: boolean;
   wait: "running" | "accepted";
+  dryRun: boolean;
 }
 
 /** Adds `start`. */
@@ -47,37 +53,53 @@ export function addStart(program: Command, surroundings: Surroundings): void {
     .option("--fuel <n>", "function entries and turns of loops per call", wholeNumber)
     .option("--timeout <duration>", "per call, such as 5s", msOf)
     .option("--require <label=value>", "only on nodes with that label; repeatable", keyValue)
+    .option("--node <id>", "only on that node, whatever becomes of it")
+    .option("--spread <label>", "evenly over the values of that label first")
     .option("--on-node-loss <what>", "stay or relocate", "stay")
     .option("--no-reuse", "a fresh guest for every call")
     .option("--wait <until>", "running or accepted", "running")
+    .option("--dry-run", "only show which nodes would take them, and why", false)
     .action((module: string, flags: StartFlags, command: Command) =>
       withClient(surroundings, command, async (client, session) => {
-        const limits = {
-          ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),
-          ...(flags.fuel === undefined ? {} : { fuel: flags.fuel }),
-          ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
-        };
+        const request = await requestOf(module, flags);
+        if (flags.dryRun) return showPlan(session, await client.plan(request));
         const bar = progressBar(session, "uploading");
-        const request = {
-          module: await moduleOf(module),
-          ...(flags.name === undefined ? {} : { name: flags.name }),
-          ...(flags.id === undefined ? {} : { instanceId: flags.id }),
-          count: flags.count,
-          capabilities: flags.grant ?? [],
-          restartPolicy: flags.restart,
-          limits,
-          config: flags.config ?? {},
-          requires: flags.require ?? {},
-          onNodeLoss: flags.onNodeLoss,
-          reuse: flags.reuse,
-          wait: flags.wait,
-        };
         const instances = await client.start(request, bar.show).finally(bar.end);
         session.show({ ok: true, instances }, () =>
           instanceTable(session.paint, session.clock.now(), instances),
         );
       }),
     );
+}
+
+async function requestOf(module: string, flags: StartFlags): Promise<QuestionOf<"ctl.instance.start">> {
+  const limits = {
+    ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),
+    ...(flags.fuel === undefined ? {} : { fuel: flags.fuel }),
+    ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
+  };
+  return {
+    module: await moduleOf(module),
+    ...(flags.name === undefined ? {} : { name: flags.name }),
+    ...(flags.id === undefined ? {} : { instanceId: flags.id }),
+    count: flags.count,
+    capabilities: flags.grant ?? [],
+    restartPolicy: flags.restart,
+    limits,
+    config: flags.config ?? {},
+    requires: flags.require ?? {},
+    ...(flags.node === undefined ? {} : { nodeId: flags.node }),
+    ...(flags.spread === undefined ? {} : { spread: flags.spread }),
+    onNodeLoss: flags.onNodeLoss,
+    reuse: flags.reuse,
+    wait: flags.wait,
+  };
+}
+
+/** A plan that leaves copies without a place ends like the start that would be refused. */
+function showPlan(session: Session, plan: ControlAnswer<"ctl.instance.start">): void {
+  session.show(plan, () => placementSheet(session.paint, plan));
+  if (plan.withoutPlace !== undefined) session.exit(exitCodes.failed);
 }
 
 /** Adds `stop`, `restart`, `ps` and `inspect`. */

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import type { Command } from "commander";
+import type { ViewStatus } from "../../src/protocol/reply.ts";
 import { productVersion } from "../../src/protocol/version.ts";
 import { moduleTable, nodeTable } from "../render/lists.ts";
 import { size } from "../render/quantities.ts";
@@ -45,7 +46,7 @@ export function addLattice(program: Command, surroundings: Surroundings): void {
         {
           what: "view",
           ok: nodes.view.complete,
-          says: nodes.view.complete ? "complete" : `incomplete: ${nodes.view.gaps.join(", ")}`,
+          says: viewText(nodes.view),
         },
         {
           what: "nodes",
@@ -70,6 +71,12 @@ export function addLattice(program: Command, surroundings: Surroundings): void {
       if (guests.length === 0 || !nodes.view.complete) session.exit(1);
     }),
   );
+}
+
+function viewText({ complete, gaps, neverHeard = [] }: ViewStatus): string {
+  if (complete) return "complete";
+  const named = gaps.map((nodeId) => (neverHeard.includes(nodeId) ? `${nodeId} (never heard)` : nodeId));
+  return `incomplete: ${named.join(", ")}`;
 }
 
 function natsServerVersion(): string | undefined {

@@ -9,7 +9,7 @@ import type { Directory } from "../../src/directory/directory.ts";
 import { cliLimits, nodeLimits } from "../../src/limits.ts";
 import { directoryOf } from "../open-directory.ts";
 import { type Part, runPart } from "../part.ts";
-import { bytesOf, keyValue, wholeNumber, words } from "../parse/usage.ts";
+import { bytesOf, ids, keyValue, wholeNumber, words } from "../parse/usage.ts";
 import { runWith, type Session, type Surroundings } from "../session.ts";
 import type { UpFlags } from "../up/up.ts";
 
@@ -18,6 +18,9 @@ export interface PartFlags {
   id?: string;
   etcd?: string;
   endWithStdin: boolean;
+}
+interface ControlPlaneFlags extends PartFlags {
+  expectNodes?: string[];
 }
 interface NodeFlags extends PartFlags {
   label?: Record<string, string>;
@@ -58,7 +61,12 @@ export function addParts(program: Command, surroundings: Surroundings): void {
     );
   part("control-plane", "run a control plane; any number of them may run")
     .option("--id <id>", "its name")
-    .action((flags: PartFlags, command: Command) =>
+    .option(
+      "--expect-nodes <ids>",
+      "nodes that there should be, with commas: without one its view has a gap",
+      ids,
+    )
+    .action((flags: ControlPlaneFlags, command: Command) =>
       runWith(surroundings, command, (session) =>
         runPart(
           session,
@@ -90,13 +98,22 @@ export function addParts(program: Command, surroundings: Surroundings): void {
     );
 }
 
-function controlPlane({ etcd }: PartFlags): Part {
+function controlPlane({ etcd, expectNodes }: ControlPlaneFlags): Part {
   const openDirectory = directoryOf(etcd);
   return async ({ lattice, clock }, { id, bus, log }) => {
     const directory = await openDirectory({ lattice, clock, log });
     const { startControlPlane } = await import("../../actors/control-plane/control-plane.ts");
     const chance = systemChance;
-    const started = startControlPlane({ lattice, controlPlaneId: id, bus, clock, chance, log, directory });
+    const started = startControlPlane({
+      lattice,
+      controlPlaneId: id,
+      bus,
+      clock,
+      chance,
+      log,
+      directory,
+      expectNodes,
+    });
     return { ready: started.ready, stop: () => ending(() => started.stop(), directory) };
   };
 }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { isId } from "../../src/protocol/ids.ts";
 
 const byteUnits: Record<string, number> = {
   "": 1,
@@ -31,6 +32,13 @@ export function wholeNumber(text: string): number {
 /** Collects the words of a flag that may be repeated. */
 export function words(text: string, before: readonly string[] = []): string[] {
   return [...before, text];
+}
+
+/** Ids with commas between them. */
+export function ids(text: string): string[] {
+  const all = text.split(",");
+  if (!all.every(isId)) throw new InvalidArgumentError("it must be ids such as n1,n2");
+  return all;
 }
 
 /** Collects `KEY=value` of a flag that may be repeated. */

@@ -33,6 +33,8 @@ export function nodeTable(
     paintStatus(paint, node.status),
     node.guestKinds.length === 0 ? paint.dim("providers only") : `${node.instances}/${node.instancesMax}`,
     node.rssBytes === undefined ? "" : size(node.rssBytes),
+    node.cpu === undefined ? "" : `${Math.round(node.cpu * 100)} %`,
+    node.memoryFreeBytes === undefined ? "" : size(node.memoryFreeBytes),
     Object.entries(node.labels)
       // What every node says of its machine is in the --json answer.
       .filter(([key]) => !key.startsWith("wasmatrix."))
@@ -42,7 +44,7 @@ export function nodeTable(
     ago(node.lastHeardAt, nowMs),
     ...(reasons ? [paint.yellow(node.reason ?? "")] : []),
   ]);
-  const head = ["node", "status", "instances", "memory", "labels", "host", "heard"];
+  const head = ["node", "status", "instances", "memory", "cpu", "free", "labels", "host", "heard"];
   return table(paint, reasons ? [...head, ""] : head, rows);
 }
 
@@ -89,6 +91,8 @@ export function instanceSheet(paint: Paint, nowMs: number, one: InstanceDetail):
     ],
     ["node", one.nodeId],
     ["module", one.moduleHash],
+    ...(one.pinnedTo === undefined ? [] : [["pinned to", one.pinnedTo] as [string, string]]),
+    ...(one.spread === undefined ? [] : [["spread over", one.spread] as [string, string]]),
     ["created", ago(one.createdAt, nowMs)],
     ["restarts", String(one.restarts)],
     [

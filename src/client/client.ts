@@ -13,7 +13,7 @@ import type { InstanceSummary } from "../protocol/instance-spec.ts";
 import { type CallOptions, callGuest } from "./call.ts";
 import { type AskControl, askControl, type ControlAnswer } from "./control.ts";
 import { type Feed, openFeed } from "./feed.ts";
-import { type ModuleStored, fitsCommand, putModule, type UploadProgress } from "./put-module.ts";
+import { digestOf, type ModuleStored, fitsCommand, putModule, type UploadProgress } from "./put-module.ts";
 import { factOf, instanceIdOf, logLineOf } from "./read-feed.ts";
 
 /** Where the bus is, and which lattice on it. */
@@ -50,6 +50,8 @@ export interface Client {
   readonly bus: Bus;
   /** Starts instances; a module too large for one message is uploaded first. */
   start(request: QuestionOf<"ctl.instance.start">, onProgress?: UploadProgress): Promise<InstanceSummary[]>;
+  /** Where that start would put its copies, and why; nothing is started or stored. */
+  plan(request: QuestionOf<"ctl.instance.start">): Promise<ControlAnswer<"ctl.instance.start">>;
   stop(target: Target): Promise<InstanceSummary[]>;
   restart(target: Target): Promise<InstanceSummary[]>;
   query(instanceId: string): Promise<ControlAnswer<"ctl.instance.query">>;
@@ -120,6 +122,7 @@ export function clientOn(bus: Bus, lattice: string, clock: Clock = systemClock):
     lattice,
     bus,
     start: (request, onProgress) => start(bus, ask, request, onProgress),
+    plan: (request) => plan(bus, ask, request),
     stop: async (target) => (await ask("ctl.instance.stop", target)).instances,
     restart: async (target) => (await ask("ctl.instance.restart", target)).instances,
     relocate: async (instanceId, nodeId) =>
@@ -184,6 +187,14 @@ async function start(
     return (await ask("ctl.instance.start", { ...request, module: { digest } })).instances;
   }
   return (await ask("ctl.instance.start", request)).instances;
+}
+
+/** A module too large for one message is named by its digest alone: a plan needs no bytes. */
+function plan(bus: Bus, ask: AskControl, request: QuestionOf<"ctl.instance.start">) {
+  const { module } = request;
+  const isLarge = "bytes" in module && module.bytes instanceof Uint8Array && !fitsCommand(bus, module.bytes);
+  const named = isLarge ? { module: { digest: digestOf(module.bytes as Uint8Array) } } : {};
+  return ask("ctl.instance.start", { ...request, ...named, dryRun: true });
 }
 
 interface Page<Item> {

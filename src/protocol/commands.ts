@@ -10,6 +10,7 @@ import {
   InstanceLimits,
   InstanceSummary,
   InstanceTemplate,
+  LabelName,
   OciSource,
   RestartPolicy,
   StringMap,
@@ -52,9 +53,15 @@ export const InstanceStart = z
     limits: InstanceLimits.prefault({}),
     config: StringMap.default({}),
     requires: StringMap.default({}),
+    /** The only node that may run it, whatever becomes of that: `onNodeLoss` is then `stay`. */
+    nodeId: Id.optional(),
+    /** Copies are kept even over the values of this label first. */
+    spread: LabelName.optional(),
     onNodeLoss: z.enum(["stay", "relocate"]).default("stay"),
     reuse: z.boolean().default(true),
     wait: z.enum(["running", "accepted"]).default("running"),
+    /** Only says where the copies would go and why; nothing is started or stored. */
+    dryRun: z.boolean().optional(),
     ...commandId,
   })
   .refine((request) => request.instanceId === undefined || request.count === 1, {
@@ -62,7 +69,26 @@ export const InstanceStart = z
     path: ["instanceId"],
   });
 export type InstanceStart = z.infer<typeof InstanceStart>;
-export const InstanceStarted = answer({ instances: z.array(InstanceSummary) });
+export const InstanceStarted = answer({
+  instances: z.array(InstanceSummary),
+  /** Of a dry run: the nodes that can take copies, the best first. */
+  placement: z
+    .array(
+      z.looseObject({
+        nodeId: Id,
+        /** 1 is the node that is asked first. */
+        rank: z.int().min(1),
+        reasons: z.array(z.string()),
+        /** How many of the copies it would be asked for. */
+        share: z.int().min(0),
+      }),
+    )
+    .optional(),
+  /** Of a dry run: the nodes that cannot take any. */
+  unfit: z.array(z.looseObject({ nodeId: Id, reason: z.string() })).optional(),
+  /** Of a dry run: how many copies have no place; the start would be refused. */
+  withoutPlace: z.int().min(1).optional(),
+});
 
 export const InstanceTarget = z.strictObject({ ...target, ...commandId }).refine(oneTarget, oneTargetMessage);
 export const InstancesChanged = answer({ instances: z.array(InstanceSummary) });
@@ -112,6 +138,10 @@ export const NodeSummary = z.looseObject({
   instances: z.int(),
   instancesMax: z.int(),
   rssBytes: z.number().optional(),
+  /** Share of its machine's processors that was busy over the last heartbeat, 0 to 1. */
+  cpu: z.number().optional(),
+  /** What its machine, or its control group, has left. */
+  memoryFreeBytes: z.number().optional(),
   productVersion: z.string(),
   hostname: z.string(),
   startedAt: z.string(),

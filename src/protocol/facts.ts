@@ -8,6 +8,10 @@ const Load = z.looseObject({
   cells: z.int().optional(),
   /** Resident bytes of the node's processes. */
   rssBytes: z.number().optional(),
+  /** Share of the machine's processors that was busy since the heartbeat before, 0 to 1. */
+  cpu: z.number().optional(),
+  /** What the machine, or the node's control group, has left. */
+  memoryFreeBytes: z.number().optional(),
 });
 
 /** A provider as its host describes it. */

@@ -81,6 +81,9 @@ export type InstanceLimits = z.infer<typeof InstanceLimits>;
 
 const defaultLimits = InstanceLimits.parse({});
 
+/** The name of a label; free text, because operators choose it. */
+export const LabelName = z.string().min(1).max(messageLimits.labelNameCharactersMax);
+
 /** What all copies started by one command have in common. */
 export const InstanceTemplate = z.strictObject({
   name: Id.optional(),
@@ -98,6 +101,10 @@ export const InstanceTemplate = z.strictObject({
   limits: InstanceLimits.default(defaultLimits),
   config: StringMap.default({}),
   requires: StringMap.default({}),
+  /** Copies of the same name are kept even over the values of this label first, and only then over nodes. */
+  spread: LabelName.optional(),
+  /** The only node that may run it: it is neither moved nor started elsewhere. */
+  pinnedTo: Id.optional(),
   onNodeLoss: z.enum(["stay", "relocate"]).default("stay"),
   /** Whether its guest is kept between calls; a fresh one for each costs the time of an instantiation. */
   reuse: z.boolean().default(true),
@@ -168,6 +175,8 @@ export const InstanceDetail = InstanceSummary.extend({
   config: StringMap,
   /** The registry's reference that its module came from. */
   moduleSource: z.string().optional(),
+  spread: z.string().optional(),
+  pinnedTo: z.string().optional(),
   lastCrash: Crash.optional(),
   /** Why it is in this status, as a sentence. */
   reason: z.string().optional(),

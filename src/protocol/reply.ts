@@ -24,6 +24,8 @@ export const ViewStatus = z.looseObject({
   complete: z.boolean(),
   /** Nodes of which something is known to be missing. */
   gaps: z.array(z.string()),
+  /** Those of the gaps that were expected and of which nothing was ever heard. */
+  neverHeard: z.array(z.string()).optional(),
   /** ISO 8601. */
   asOf: z.string(),
 });

@@ -1,0 +1,40 @@
+import type { QuestionOf } from "../../src/bus/ask.ts";
+import type { RequestOf } from "../../src/bus/serve.ts";
+import { timestamp } from "../../src/clock.ts";
+import type { Desk } from "./desk.ts";
+import type { StartedModule } from "./resolve-module.ts";
+import { instanceIdOf } from "./start-instances.ts";
+
+type Request = RequestOf<"ctl.instance.start">;
+
+/** The ids of a command's copies: the one that was given, or those that follow from the command's own id. */
+export function idsOf({ name, instanceId, count }: Request, commandId: string): string[] {
+  if (instanceId !== undefined) return [instanceId];
+  return Array.from({ length: count }, (_, index) => instanceIdOf(name, commandId, index));
+}
+
+/** What the copies of a start command have in common. One that is pinned to a node stays with it. */
+export function templateOf(
+  desk: Desk,
+  request: Request,
+  { moduleHash, moduleSource }: Omit<StartedModule, "bytes">,
+  commandId: string,
+): QuestionOf<"node.instance.start">["template"] {
+  const { name, capabilities, restartPolicy, limits, config, requires, spread, nodeId, reuse } = request;
+  return {
+    ...(name === undefined ? {} : { name }),
+    moduleHash,
+    ...(moduleSource === undefined ? {} : { moduleSource }),
+    capabilities,
+    restartPolicy,
+    limits,
+    config,
+    requires,
+    ...(spread === undefined ? {} : { spread }),
+    ...(nodeId === undefined ? {} : { pinnedTo: nodeId }),
+    onNodeLoss: nodeId === undefined ? request.onNodeLoss : "stay",
+    reuse,
+    commandId,
+    createdAt: timestamp(desk.clock),
+  };
+}
