@@ -112,12 +112,13 @@ export function startControlPlane({
   const isMissing = () => !wasReady && expected.neverHeard().length > 0;
   const actor = createActor(machine, { clock });
   const isReady = () => actor.getSnapshot().matches({ serving: "ready" });
-  const slumber = watchSlumber(clock, (sleptMs) => {
-    log.warn({ sleptMs }, "this control plane did not run for a while; it asks for what it missed");
-    if (!bus.connected) return;
+  const slumber = watchSlumber(clock, processorMs, (sleptMs, wasBusy) => {
+    log.warn({ sleptMs, wasBusy }, "this control plane did not look up for a while");
+    // Asked again for what it is about to read anyway, it would never come to an end.
+    if (!bus.connected || (wasBusy && !isReady())) return;
     actor.send({ type: "bus.disconnected" });
     actor.send({ type: "bus.connected" });
-    watch.askAll("the control plane did not run");
+    if (!wasBusy) watch.askAll("the control plane did not run");
   });
   const peers = createPeers({
     lattice,
@@ -218,4 +219,10 @@ export function startControlPlane({
       return stopped;
     },
   };
+}
+
+/** Processor time of this process so far. */
+function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 }

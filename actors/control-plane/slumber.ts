@@ -9,17 +9,27 @@ export interface Slumber {
 }
 
 /**
- * Calls back when this process has not run for as long as it takes to be given up by its peers: others have acted in
- * its place, and the messages that wait for it are old.
+ * Calls back when this process has not looked up for as long as it takes to be given up by its peers: others have acted
+ * in its place, and the messages that wait for it are old. `wasBusy` tells that it was its own work that took so long,
+ * a large replay say; then nothing was missed that does not wait in its socket.
+ *
+ * @param cpuMs processor time of this process so far.
  */
-export function watchSlumber(clock: Clock, onWake: (sleptMs: number) => void): Slumber {
+export function watchSlumber(
+  clock: Clock,
+  cpuMs: () => number,
+  onWake: (sleptMs: number, wasBusy: boolean) => void,
+): Slumber {
   let seenAt = clock.now();
+  let usedMs = cpuMs();
   let timer: Timer;
 
   function look(): void {
     const sleptMs = clock.now() - seenAt;
     seenAt += sleptMs;
-    if (sleptMs > controlPlaneLimits.peerLostMs) onWake(sleptMs);
+    const before = usedMs;
+    usedMs = cpuMs();
+    if (sleptMs > controlPlaneLimits.peerLostMs) onWake(sleptMs, usedMs - before > sleptMs / 2);
   }
   function tick(): void {
     look();

@@ -1,12 +1,12 @@
 import type { RequestOf } from "../../src/bus/serve.ts";
-import { findInstance } from "../../src/lattice/view.ts";
+import { allInstances, findInstance } from "../../src/lattice/view.ts";
 import { controlPlaneLimits } from "../../src/limits.ts";
 import { Failure } from "../../src/protocol/errors.ts";
 import { echo } from "../../src/protocol/ids.ts";
 import type { Desk } from "./desk.ts";
 import { nodeNotFound } from "./provider-hosts.ts";
 import { holdersOf } from "./store-module.ts";
-import { instancesOf, statusOf } from "./summaries.ts";
+import { statusOf } from "./summaries.ts";
 
 type Request = RequestOf<"ctl.instance.start">;
 
@@ -59,14 +59,27 @@ export function assertFree(desk: Desk, ids: readonly string[], name: string | un
       );
   }
   // Calls are addressed by id or by name in the same place of the subject: one word must not mean two things.
-  const living = instancesOf(desk).filter((instance) => instance.status !== "stopped");
-  const names = new Set([...living.map(({ spec }) => spec.name), ...desk.reserved.values()]);
-  const others = new Set([...living.map(({ spec }) => spec.instanceId), ...desk.reserved.keys()]);
-  const clash = ids.find((id) => names.has(id) || (id === name && ids.length > 1));
+  const clash =
+    ids.length > 1 && name !== undefined && ids.includes(name) ? name : nameAmong(desk, new Set(ids));
   if (clash !== undefined)
     throw ambiguous(`instanceId ${clash} is the name of other instances`, "instanceId");
-  if (name !== undefined && !ids.includes(name) && others.has(name))
+  if (name !== undefined && !ids.includes(name) && (desk.reserved.has(name) || lives(desk, name)))
     throw ambiguous(`name ${name} is the id of another instance`, "name");
+}
+
+/** Which of those ids is the name of something that lives or is being started. One pass, for each start makes it. */
+function nameAmong(desk: Desk, ids: ReadonlySet<string>): string | undefined {
+  for (const name of desk.reserved.values()) if (name !== undefined && ids.has(name)) return name;
+  for (const { status, spec } of allInstances(desk.view)) {
+    const isMeant = spec.name !== undefined && status !== "stopped" && ids.has(spec.name);
+    if (isMeant && lives(desk, spec.instanceId)) return spec.name;
+  }
+  return undefined;
+}
+
+function lives(desk: Desk, instanceId: string): boolean {
+  const known = findInstance(desk.view, instanceId);
+  return known !== undefined && known.status !== "stopped";
 }
 
 function ambiguous(message: string, field: string): Failure {

@@ -4,6 +4,7 @@ import type { Figure } from "./figure.ts";
 import { httpIn } from "./http.ts";
 import { kvGets } from "./kv.ts";
 import { crashRestart, density, startKnown, startThousand } from "./lifecycles.ts";
+import { placeAmongHundred, relocateThousand, viewBytes } from "./nodes.ts";
 import { rebuild } from "./rebuild.ts";
 import { reduceFacts } from "./reducer.ts";
 
@@ -27,5 +28,9 @@ export const benchmarks: Readonly<
   "density.5000": { run: density },
   "crash.restart.p50": { run: crashRestart },
   "rebuild.10x1000": { run: (name) => rebuild(name, 10, 1_000) },
+  "rebuild.100x1000": { run: (name) => rebuild(name, 100, 1_000) },
+  "relocate.1000": { run: relocateThousand },
+  "placement.100nodes.p50": { run: placeAmongHundred },
+  "view.bytes-per-instance": { run: viewBytes },
   "reducer.1M": { run: reduceFacts },
 };
