@@ -228,7 +228,7 @@ describe("P12: a call whose worker is lost fails within 1 s of that being known,
         await client.start({
           module: spinner,
           name: "spinners",
-          limits: { ...slowGuest, fuel: 700_000_000 },
+          limits: { ...slowGuest, fuel: 3_000_000 },
           ...on(id),
         });
       }

@@ -22,8 +22,17 @@ export const relay = {
   ),
 };
 
-/** Spins until its fuel is used up, whatever it is asked. */
-export const spinner = { bytes: wat(wapcText("(loop $again (br $again)) (i32.const 1)")) };
+/**
+ * Spins until its fuel is used up, whatever it is asked. A turn takes one fuel and about a microsecond, for it fills 32 KiB:
+ * an empty loop would use up the most that can be given within seconds, and on a fast machine before any deadline.
+ */
+export const spinner = {
+  bytes: wat(
+    wapcText(
+      "(loop $again (memory.fill (i32.const 32768) (i32.const 0) (i32.const 32768)) (br $again)) (i32.const 1)",
+    ),
+  ),
+};
 
 /** The guest that a test plays itself: what `relay` hands on, so that a relay behind a relay waits for it. */
 export const patient = "patient";
