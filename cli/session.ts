@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { type Client, connect } from "../src/client/client.ts";
 import { type Clock, timestamp } from "../src/clock.ts";
-import { asFailure, Failure } from "../src/protocol/errors.ts";
+import { asFailure, type Failure } from "../src/protocol/errors.ts";
+import { busOptionsOf, noBus, type SignedIn, signIn, type SignInFlags } from "./auth/sign-in.ts";
 import { failureText } from "./render/failure.ts";
 import type { Paint } from "./render/paint.ts";
 
@@ -24,15 +25,15 @@ export interface Surroundings {
 }
 
 /** The flags that every command takes. */
-export interface GlobalFlags {
-  readonly nats: string;
-  readonly creds?: string;
-  readonly lattice: string;
+export interface GlobalFlags extends SignInFlags {
   readonly json: boolean;
 }
 
 /** What one command works with. */
-export interface Session extends Surroundings, GlobalFlags {
+export interface Session
+  extends Surroundings, Omit<GlobalFlags, "lattice">, Omit<SignedIn, "nats" | "creds"> {
+  /** Whether somebody said where the bus is. */
+  readonly natsGiven: boolean;
   /** Prints the value with `--json`, else the text. */
   readonly show: (value: unknown, text: () => string) => void;
 }
@@ -49,9 +50,11 @@ export async function runWith(
   const flags = command.optsWithGlobals<GlobalFlags>();
   const show: Session["show"] = (value, text) =>
     surroundings.write(`${flags.json ? JSON.stringify(value) : text()}\n`);
-  const session: Session = { ...surroundings, ...flags, show };
+  const lattice = flags.lattice ?? "default";
+  const natsGiven =
+    command.getOptionValueSourceWithGlobals("nats") === "cli" || "NATS_URL" in surroundings.env;
   try {
-    await work(session);
+    await work({ ...surroundings, ...flags, lattice, credentials: undefined, natsGiven, show });
   } catch (error) {
     const form = { json: flags.json, paint: surroundings.errorPaint, at: timestamp(surroundings.clock) };
     surroundings.writeError(`${failureText(error, form)}\n`);
@@ -65,7 +68,8 @@ export async function withClient(
   command: Command,
   work: (client: Client, session: Session) => Promise<void>,
 ): Promise<void> {
-  await runWith(surroundings, command, async (session) => {
+  await runWith(surroundings, command, async (unsigned) => {
+    const session = signedIn(unsigned, command.optsWithGlobals<GlobalFlags>());
     const client = await connectTo(session);
     try {
       await work(client, session);
@@ -75,23 +79,27 @@ export async function withClient(
   });
 }
 
-async function connectTo({ connect: open, nats, creds, lattice }: Session): Promise<Client> {
+/** The session as whoever its flags, its environment or a lattice of this machine say; throws where they are of no use. */
+export function signedIn(session: Session, flags: SignInFlags): Session {
+  const identity = signIn(flags, session.env);
+  if (identity.warning !== undefined) session.writeError(`${session.errorPaint.yellow(identity.warning)}\n`);
+  return { ...session, ...identity };
+}
+
+async function connectTo(session: Session): Promise<Client> {
+  const { connect: open, lattice } = session;
   try {
-    const credentials = creds === undefined ? {} : { credsFile: creds };
-    return await open({ servers: nats.split(","), lattice, name: "wasmatrix-cli", ...credentials });
+    return await open({ ...busOptionsOf(session), lattice, name: "wasmatrix-cli" });
   } catch (error) {
     throw asNoBus(error);
   }
 }
 
-/** The same failure, marked so that it ends with the exit code for a bus out of reach. */
+/** A failure to connect, marked so that it ends with the exit code for a bus out of reach. */
 export function asNoBus(error: unknown): Failure {
   const failure = asFailure(error);
-  if (failure.code !== "COMMUNICATION_FAILURE") return failure;
-  return new Failure(failure.code, failure.message, {
-    ...(failure.fix === undefined ? {} : { fix: failure.fix }),
-    details: { ...failure.details, noBus: true },
-    retry: failure.retry,
-    cause: failure,
-  });
+  // Credentials and files of TLS that cannot be read are refused before anything is sent.
+  return failure.code === "COMMUNICATION_FAILURE" || failure.details?.["credsFile"] !== undefined
+    ? noBus(failure)
+    : failure;
 }

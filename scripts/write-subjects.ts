@@ -6,8 +6,10 @@ import { factData, factKinds } from "../src/protocol/facts.ts";
 import { headers } from "../src/protocol/calls.ts";
 import { errorCodes } from "../src/protocol/errors.ts";
 import { protocolVersion } from "../src/protocol/version.ts";
+import { type Identity, permissionsOf } from "../src/protocol/roles.ts";
 import type { SubjectRow } from "../src/protocol/subject-row.ts";
 import { type SubjectName, subjects } from "../src/protocol/subjects.ts";
+import { commandHeaders } from "../src/trust/command-signature.ts";
 
 const file = path.join(import.meta.dirname, "..", "subjects.md");
 
@@ -15,7 +17,11 @@ const planes: readonly (readonly [string, string, RegExp])[] = [
   ["Commands", "For operators; any control plane of the lattice answers.", /^(ctl\.|other-version$)/],
   ["Node commands", "For control planes; the node itself answers.", /^node\./],
   ["Broadcasts to nodes", "Every node and provider host hears them.", /^nodes\./],
-  ["Control planes", "Among themselves, and what nodes and callers ask of them.", /^(plane\.|leave|lost)/],
+  [
+    "Control planes",
+    "Among themselves, and what nodes and callers ask of them.",
+    /^(plane\.|leave|lost|renew|revoked)/,
+  ],
   ["Facts", "What happened. Nothing is acknowledged; gaps in `seq` are asked for.", /^fact/],
   ["Calls, capabilities, bodies, logs", "Bytes of guests, on their way.", /^(call|cap|stream|log)$/],
 ];
@@ -32,8 +38,14 @@ export function subjectsMarkdown(): string {
       `Protocol ${protocolVersion}. Written by \`npm run subjects\` from \`src/protocol/subjects.ts\`; edit that one.`,
       "Requests are JSON or MessagePack, told by the first byte; the answer comes in the same form, as `{ ok: true, … }` or `{ ok: false, error }`. Unknown fields of a request are refused, those of an answer are to be ignored. A `?` marks what may be left out; bytes are base64 in JSON.",
       ...sections,
+      roleSections(),
       `## Kinds of facts\n\n| Kind | Data |\n|---|---|\n${factKinds.map((kind) => `| \`${kind}\` | ${fields(factData[kind])} |`).join("\n")}`,
       `## Headers of calls\n\n${Object.values(headers)
+        .map((name) => `- \`${name}\``)
+        .join("\n")}`,
+      `## Headers of signed commands\n\nOn a lattice with roots a control plane signs what only control planes may tell nodes and hosts.\n\n${Object.values(
+        commandHeaders,
+      )
         .map((name) => `- \`${name}\``)
         .join("\n")}`,
       `## Errors\n\n| Code | Meaning | Retry |\n|---|---|---|\n${Object.entries(errorCodes)
@@ -46,9 +58,33 @@ export function subjectsMarkdown(): string {
   );
 }
 
+/** What each role may do, as `wasmatrix auth` has the server enforce it; words in capitals stand for what is an identity's own. */
+function roleSections(): string {
+  const identity = { id: "ID", lattice: "LATTICE" };
+  const withHosts = { ...identity, hosts: ["HOSTED"] };
+  const roles: readonly (readonly [string, Identity])[] = [
+    ["Operator", { ...identity, role: "operator" }],
+    ["Control plane", { ...identity, role: "control-plane" }],
+    ["Node", { ...identity, role: "node" }],
+    ["Node that may host providers", { ...withHosts, role: "node" }],
+    ["Provider", { ...withHosts, role: "provider" }],
+    ["Observer", { ...identity, role: "observer" }],
+  ];
+  const list = (filters: readonly string[]) => filters.map((filter) => `- \`${filter}\``).join("\n");
+  const each = roles.map(([title, who]) => {
+    const { publish, subscribe } = permissionsOf(who);
+    return `### ${title}\n\nPublishes to\n\n${list(publish.allow)}\n\nand subscribes to\n\n${list(subscribe.allow)}`;
+  });
+  return [
+    "## Roles",
+    "What the server lets each role do, and nothing else; `wasmatrix auth` derives it from the rows above. Providers of kv, http and blobstore alone may not call guests, nor ask for lost calls. `ID` is an identity's own, `HOSTED` each provider that it may run.",
+    ...each,
+  ].join("\n\n");
+}
+
 function section(name: SubjectName): string {
   const row: SubjectRow = subjects[name];
-  const who = `${row.publishers.join(", ")} → ${row.listeners.join(", ")}${row.kind === "queue" ? " (one of them)" : ""}`;
+  const who = `${row.publishers.join(", ")} → ${row.listeners.join(", ")}${row.kind === "queue" ? " (one of them)" : ""}${row.signed === true ? "; signed" : ""}`;
   const lines = [`### \`${row.pattern}\``, `${row.says} ${who}.`];
   if (row.payload !== null) lines.push(`- takes ${fields(row.payload)}`);
   if (row.reply !== null) lines.push(`- answers ${fields(row.reply)}`);

@@ -125,6 +125,10 @@ export const messageLimits = {
   providerKindCharactersMax: 256,
   /** As long as the labels that `node.label` sets. */
   labelNameCharactersMax: 256,
+  /** Roots that credentials may trust at once: the present one, the next one, and some of lattices that were joined. */
+  trustRootsMax: 8,
+  /** Providers that one identity may run. */
+  hostsMax: 64,
 } as const;
 
 /** What a message may hold, whichever form it comes in. */
@@ -927,4 +931,111 @@ export const placementLimits = {
   loadSteps: 4,
   /** Modules of which the kind is remembered; an entry takes 200 bytes. */
   guestKindsMax: 4_096,
+} as const;
+
+/** Commands that control planes sign for one life of one node. */
+export const signedCommandLimits = {
+  /**
+   * How far the signer's clock and the node's may be apart, the way of the message included. Machines at the edge are
+   * off by seconds and more without NTP; within this time it is the memory of nonces that keeps out repetitions.
+   */
+  windowMs: 60_000,
+  /** Commands remembered: 800 a second for twice the window. Beyond them older ones are refused by their time. */
+  noncesMax: 100_000,
+  /** Certificates that were found good, by their text. A lattice has a few control planes, and those before them. */
+  certificatesKnownMax: 64,
+  /** One fact per second for one reason to refuse one command; the others are counted in the next. */
+  refusalPeriodMs: 1_000,
+} as const;
+
+/** Proofs of grants: what control planes sign, and providers check. */
+export const proofLimits = {
+  /** Version, grant, end, key and 86 characters of signature, with the dots between them: 126. */
+  proofCharactersMax: 130,
+  /** Names of 64 characters each, a key, a date and a signature, in base64. */
+  certificateCharactersMax: 1_024,
+  /** Of one node, or in one message: those who signed the proofs of its grants. */
+  certificatesMax: 16,
+  /** For how long a proof counts: what a node that was cut off can still do after it lost a grant that nobody revoked. */
+  proofMs: 300_000,
+  /** Of the id of a grant, 5.2 bits each: nobody meets one by chance. */
+  grantIdCharacters: 16,
+  /** How far the clocks of a provider and a control plane may be apart; what ends later than that allows is no proof. */
+  clockSkewMs: 60_000,
+  /** Proofs in one start command: 130 characters each, in half of the default payload limit of 1 MiB. */
+  proofsPerCommandMax: 4_000,
+  /** A node waits this long for fresh proofs, and then tells those that it has; a provider waits 1 s for both. */
+  renewMs: 600,
+  /** One instance is renewed, and one node is asked for it, at most this often. */
+  renewEveryMs: 5_000,
+  /** Control planes beat twice a second; after this silence there are none, and expired proofs count. */
+  planeSilenceMs: 5_000,
+  /** When they are back: until then expired proofs count as in the silence, for all are renewed at once. */
+  planeReturnMs: 30_000,
+  /** Grants that were revoked and are remembered, 100 bytes each; the oldest is forgotten first. */
+  revokedMax: 100_000,
+  /** For how long: a node that kept silent about a revocation could have an old proof renewed after that. */
+  revokedMs: 86_400_000,
+  /** Of grants; 16 KiB of ids. */
+  revokedPerMessageMax: 1_000,
+} as const;
+
+/** What is kept of what instances use and are refused. */
+export const auditLimits = {
+  /** Hosts, topics and operations that are told apart under one permission; a list beyond that nobody would grant. */
+  exactPermissionsMax: 8,
+  /** As in a grant: a longer one cannot be assigned. */
+  permissionCharactersMax: 256,
+  /** Of a permission that is missing: what a guest asked for, in messages and facts. A longer one is cut short. */
+  permissionCharactersShown: 128,
+  /** Refusals that are told one by one, of one instance in one period; the others wait for the next one. */
+  denialsPerPeriodMax: 16,
+  /** Refusals that wait, by what was refused: 200 bytes each for an instance that asks for everything. */
+  denialsWaitingMax: 128,
+  /** Refusals that differ and are kept with an instance, 400 bytes each: enough to see what is wrong. */
+  denialsKeptMax: 8,
+  /** The same for one that was started to be audited: several times what any guest needs. */
+  denialsKeptInAuditMax: 128,
+  /** As many permissions as a grant may have, and as many grants as an instance; of either more are not remembered. */
+  grantPermissionsMax: 64,
+  /** What a provider may say in one answer that it has used: more hops of a redirect than it follows. */
+  usesPerAnswerMax: 16,
+  /** Uses and refusals that go along when instances move, 200 bytes each: a fifth of the default payload limit. */
+  recordsPerStartMax: 1_000,
+} as const;
+
+/** Who may sign in, and how that is looked after. */
+export const authLimits = {
+  /** Certificates of control planes: a year, as usual for certificates that people renew; `auth check` warns before. */
+  certificateMs: 365 * 86_400_000,
+  /** `auth check` says that a certificate ends when it has less than a month left. */
+  certificateWarningMs: 30 * 86_400_000,
+  /** After SIGHUP a server with 10,000 users takes 1.1 s until the new ones count (measured). */
+  reloadTimeoutMs: 5_000,
+  /** How often it is asked meanwhile. */
+  reloadLookMs: 50,
+  /** While another process changes the same folder, which takes it some ms. */
+  lockWaitMs: 2_000,
+  /** Servers of a cluster ping each other and their clients so often: with the defaults a route that was cut stays in use for minutes. */
+  serverPingMs: 1_000,
+  serverPingsUnansweredMax: 2,
+  serverWriteDeadlineMs: 2_000,
+  /** One connection that must be refused: servers answer within some ms, and close after 2 s at the latest. */
+  strangerTimeoutMs: 3_000,
+} as const;
+
+/** What is told of messages and subscriptions that a server refuses. */
+export const refusalLimits = {
+  /** As with capabilities that are refused: once a second is enough to see it, and floods nobody. */
+  periodMs: 1_000,
+  /** Subjects told apart at once; a part has some thirty of its own. */
+  kindsMax: 64,
+  /** Of a subject that is told of; ours have some hundred characters. */
+  subjectCharactersMax: 256,
+} as const;
+
+/** Memory of guests that have ended. */
+export const memoryDebtLimits = {
+  /** Between two collections of a cell: one takes 3 to 20 ms, and this much is 4 guests of 64 MiB or 500 of 0.5 MiB. */
+  owedBytesMax: 256 * 1024 * 1024,
 } as const;

@@ -1,10 +1,12 @@
 import type { AnswerOf, RequestOf } from "../../src/bus/serve.ts";
+import type { InstanceView } from "../../src/lattice/view.ts";
 import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
 import { Failure } from "../../src/protocol/errors.ts";
 import type { ListedAssignment } from "../../src/protocol/commands.ts";
 import { askNode, askNodesOf, refusedInPart } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
 import { warningsOf } from "./provider-warnings.ts";
+import { holderOf, newGrantId, withoutProof } from "./signed-grants.ts";
 import { instancesOf } from "./summaries.ts";
 import { isMeant, livingTargets } from "./targets.ts";
 
@@ -16,8 +18,15 @@ export async function assignCapability(
   const { assignment, commandId } = request;
   const targets = livingTargets(desk, request);
   const warning = warningsOf(desk, [assignment]);
+  const grants = grantOf(desk, targets, request);
   const { done, failed } = await askNodesOf(desk, targets, async (nodeId, instanceIds) => {
-    const question = { instanceIds, assignment, ...(commandId === undefined ? {} : { commandId }) };
+    const proofs = grants?.proofsOf(instanceIds);
+    const question = {
+      instanceIds,
+      assignment,
+      ...(proofs === undefined ? {} : { proofs }),
+      ...(commandId === undefined ? {} : { commandId }),
+    };
     const answer = await askNode(
       desk,
       nodeId,
@@ -27,8 +36,38 @@ export async function assignCapability(
     );
     return { done: answer.instances, failed: answer.failed };
   });
+  // Not sooner: until its node has the new one, an instance goes on under the grant that this one replaces.
+  desk.revoke(grants?.replacedOf(done) ?? []);
   if (failed.length > 0) throw refusedInPart(failed, { done });
   return { instances: done.toSorted(byText), ...warning };
+}
+
+/** A new grant for each of them, with what it replaces; undefined where nothing is signed. */
+function grantOf(
+  { grants }: Desk,
+  targets: readonly InstanceView[],
+  { assignment, commandId }: RequestOf<"ctl.capability.assign">,
+) {
+  if (grants === undefined) return undefined;
+  const signed = new Map(
+    targets.map((instance) => {
+      const { instanceId } = instance.spec;
+      const grantId = newGrantId(commandId, instanceId, assignment);
+      const before = grants.grantIdOf(instance, assignment.capabilityId);
+      return [
+        instanceId,
+        {
+          proof: grants.sign(holderOf(instance), assignment, grantId),
+          replaced: before === undefined || before === grantId ? [] : [before],
+        },
+      ];
+    }),
+  );
+  return {
+    proofsOf: (instanceIds: readonly string[]) => instanceIds.map((id) => signed.get(id)?.proof ?? ""),
+    replacedOf: (instanceIds: readonly string[]) =>
+      instanceIds.flatMap((id) => signed.get(id)?.replaced ?? []),
+  };
 }
 
 /** Takes a grant back; INVALID_REQUEST when none of the instances has it. */
@@ -53,6 +92,8 @@ export async function revokeCapability(
       },
     );
   }
+  // Providers first: they need not take the node's word for it, nor wait for it.
+  desk.revoke(holding.flatMap((instance) => desk.grants?.grantIdOf(instance, capabilityId) ?? []));
   const { done, failed } = await askNodesOf(desk, holding, async (nodeId, instanceIds) => {
     const question = { instanceIds, capabilityId, ...(commandId === undefined ? {} : { commandId }) };
     const answer = await askNode(
@@ -88,7 +129,7 @@ export function listCapabilities(
     if (assignments.length >= limit)
       return { assignments, ...(last === undefined ? {} : { next: last }), view: desk.viewStatus() };
     for (const assignment of instance.assignments.values())
-      assignments.push({ instanceId, nodeId: instance.nodeId, ...assignment });
+      assignments.push({ instanceId, nodeId: instance.nodeId, ...withoutProof(assignment) });
     last = instanceId;
   }
   return { assignments, view: desk.viewStatus() };

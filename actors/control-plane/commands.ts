@@ -4,6 +4,7 @@ import { delay } from "../../src/clock.ts";
 import { controlPlaneLimits } from "../../src/limits.ts";
 import { asFailure } from "../../src/protocol/errors.ts";
 import type { SubjectName } from "../../src/protocol/subjects.ts";
+import { auditCapabilities } from "./audit.ts";
 import { assignCapability, listCapabilities, revokeCapability } from "./capability-commands.ts";
 import type { Desk } from "./desk.ts";
 import {
@@ -37,6 +38,7 @@ const handlers: { readonly [Name in Command]: Handler<Name> } = {
   "ctl.capability.assign": assignCapability,
   "ctl.capability.revoke": revokeCapability,
   "ctl.capability.list": listCapabilities,
+  "ctl.capability.audit": auditCapabilities,
   "ctl.node.list": listNodes,
   "ctl.provider.start": startProvider,
   "ctl.provider.stop": stopProvider,
@@ -90,7 +92,7 @@ function rememberedAs(request: { commandId?: string; dryRun?: boolean }): { comm
 
 /** What only tells is told from whatever is known, and says how far that can be trusted. */
 function isQuestion(name: Command): boolean {
-  return name.endsWith(".list") || name.endsWith(".query");
+  return /\.(?:list|query|audit)$/.test(name);
 }
 
 /**

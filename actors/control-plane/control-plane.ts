@@ -20,8 +20,10 @@ import { createPresence } from "./presence.ts";
 import { probeNode } from "./probe-node.ts";
 import { createRecentFacts } from "./recent-facts.ts";
 import { createRelocation } from "./relocation.ts";
+import { serveRenewals } from "./renewals.ts";
 import { createRepeatedCommands } from "./repeated-commands.ts";
 import { watchSettling } from "./settling.ts";
+import { type ControlPlaneTrust, createSignedWork } from "./signed-work.ts";
 import { watchSlumber } from "./slumber.ts";
 
 /** A control plane at work. */
@@ -45,6 +47,10 @@ export interface ControlPlaneOptions {
   directory?: Directory | undefined;
   /** Nodes that there should be: the view is not complete before each was heard once. */
   expectNodes?: readonly string[] | undefined;
+  /** With it nodes are told nothing that is not signed; without it the lattice trusts whoever its bus lets in. */
+  trust?: ControlPlaneTrust | undefined;
+  /** Processor time that this process has used, which tells work from sleep; the system's word unless given. */
+  processorMs?: () => number;
 }
 
 /**
@@ -54,14 +60,19 @@ export interface ControlPlaneOptions {
 export function startControlPlane({
   lattice,
   controlPlaneId,
-  bus,
+  bus: unsignedBus,
   clock,
   log,
   directory,
   expectNodes = [],
+  trust,
+  processorMs = systemProcessorMs,
 }: ControlPlaneOptions): ControlPlane {
-  const watch = createLatticeWatch({ lattice, bus, clock, log });
+  const watch = createLatticeWatch({ lattice, bus: unsignedBus, clock, log });
   const { view } = watch;
+  const common = { lattice, bus: unsignedBus, clock, log, watch, leads: () => peers.leads() };
+  const signed = trust === undefined ? undefined : createSignedWork({ ...common, trust });
+  const bus = signed?.bus ?? unsignedBus;
   const presence = createPresence({
     view,
     clock,
@@ -128,6 +139,8 @@ export function startControlPlane({
     log,
     isReady,
     onChange: lookEverywhere,
+    certificate: signed?.grants.certificate,
+    onBeat: (beat, isNew) => signed?.heardPeer(beat, isNew),
   });
   const desk: Desk = {
     lattice,
@@ -140,6 +153,8 @@ export function startControlPlane({
     facts,
     guestKinds,
     commands,
+    grants: signed?.grants,
+    revoke: (grantIds) => signed?.revoke(grantIds),
     reserved: new Map(),
     startingProviders: new Set(),
     isReady() {
@@ -180,8 +195,7 @@ export function startControlPlane({
     watch.onChange((nodeId) => expected.heard(nodeId)),
     watch.onChange((nodeId) => view.nodes.has(nodeId) && presence.heard(nodeId)),
     watch.onFact((fact) => {
-      if (fact.kind === "instance.running" || fact.kind === "instance.stopped")
-        fencing.look(fact.data.instanceId);
+      if (mayEndCopies.has(fact.kind)) fencing.look((fact.data as { instanceId: string }).instanceId);
       if (fact.kind === "node.joined") relocation.look();
     }),
     watch.onReplay((nodeId) => {
@@ -202,11 +216,13 @@ export function startControlPlane({
       watch.stop();
       slumber.stop();
       presence.stop();
+      signed?.stop();
       announceStopped();
     },
   });
   actor.start();
-  const subscriptions = [...serveCommands(desk), lostCalls.serve()];
+  const renewals = signed === undefined ? [] : serveRenewals(desk, signed.keys);
+  const subscriptions = [...serveCommands(desk), lostCalls.serve(), ...renewals];
   watch.start();
   if (bus.connected) actor.send({ type: "bus.connected" });
   log.info({ controlPlane: controlPlaneId }, "the control plane takes commands");
@@ -221,8 +237,15 @@ export function startControlPlane({
   };
 }
 
+/** After these, of two copies one may have to end. */
+const mayEndCopies: ReadonlySet<string> = new Set([
+  "instance.running",
+  "instance.crashed",
+  "instance.stopped",
+]);
+
 /** Processor time of this process so far. */
-function processorMs(): number {
+function systemProcessorMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000;
 }

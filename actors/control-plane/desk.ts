@@ -8,6 +8,7 @@ import type { Peers } from "./peers.ts";
 import type { Presence } from "./presence.ts";
 import type { RecentFacts } from "./recent-facts.ts";
 import type { RepeatedCommands } from "./repeated-commands.ts";
+import type { SignedGrants } from "./signed-grants.ts";
 
 /** What every command handler has before it: the view, and the ways to act on it. */
 export interface Desk {
@@ -22,6 +23,10 @@ export interface Desk {
   /** What modules are, as far as nodes have said so while this process listened. */
   readonly guestKinds: GuestKindsOfModules;
   readonly commands: RepeatedCommands;
+  /** Absent on a lattice without roots: nothing is signed there. */
+  readonly grants: SignedGrants | undefined;
+  /** Tells providers that grants are over, where those are signed. */
+  revoke(grantIds: readonly string[]): void;
   /** Instance ids of starts in progress, which the view does not know yet, with their names. */
   readonly reserved: Map<string, string | undefined>;
   /** Names of providers whose starts are in progress. */

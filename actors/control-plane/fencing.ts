@@ -42,7 +42,8 @@ export function createFencing(desk: Desk): Fencing {
     const losers = new Map<string, Copy[]>();
     for (const instanceId of instanceIds) {
       const [winner, ...others] = livingCopies(desk, instanceId);
-      if (winner !== undefined) for (const loser of others) addLoser(losers, winner, loser);
+      if (winner !== undefined)
+        for (const loser of others) if (takesOver(winner, loser)) addLoser(losers, winner, loser);
     }
     for (const [nodeId, copies] of losers) void fence(nodeId, copies);
   }
@@ -82,6 +83,12 @@ export function createFencing(desk: Desk): Fencing {
       desk.clock.clearTimeout(timer);
     },
   };
+}
+
+/** A copy that starts may never run, and the one before it goes on until it does; so does one that yields to a start that failed. */
+function takesOver({ status, lastCrash }: InstanceView, loser: InstanceView): boolean {
+  if (status === "running") return true;
+  return status !== "starting" && !(loser.yields && lastCrash?.reason === "start-failure");
 }
 
 function addLoser(losers: Map<string, Copy[]>, winner: InstanceView, loser: InstanceView): void {

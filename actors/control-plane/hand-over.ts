@@ -1,11 +1,14 @@
-import type { InstanceView } from "../../src/lattice/view.ts";
+import { type InstanceView, nextIncarnation } from "../../src/lattice/view.ts";
 import { controlPlaneLimits } from "../../src/limits.ts";
 import { asFailure, type ErrorBody, errorBody, Failure } from "../../src/protocol/errors.ts";
 import type { InstanceSummary } from "../../src/protocol/instance-spec.ts";
 import { askNode } from "./ask-node.ts";
+import { recordsOf } from "./audit.ts";
 import type { Desk } from "./desk.ts";
 import { distribute, noPlace, place } from "./place.ts";
 import { placeableNodes, wantedOf } from "./placeable-nodes.ts";
+import type { CountingGrants } from "./signed-grants.ts";
+import { grantsOf, startOnNode } from "./signed-starts.ts";
 import { holdersFor } from "./store-module.ts";
 
 /** What became of instances that were to move. */
@@ -55,6 +58,8 @@ interface Move {
   readonly incarnation: number;
   readonly template: Omit<InstanceView["spec"], "instanceId" | "incarnation">;
   readonly instances: readonly InstanceView[];
+  /** Of the grants that they keep. */
+  readonly grantIds: ReadonlyMap<string, CountingGrants["grantIds"]>;
 }
 
 function* movesOf(
@@ -63,15 +68,20 @@ function* movesOf(
   to: string | undefined,
   fail: (those: readonly InstanceView[], error: unknown) => void,
 ): Generator<Move> {
-  const alike = Map.groupBy(instances, ({ nodeId, spec, assignments }) => {
-    const { instanceId: _, ...rest } = spec;
-    return JSON.stringify([nodeId, rest, [...assignments.values()]]);
+  const grants = new Map(instances.map((instance) => [instance, grantsOf(desk, instance)]));
+  const alike = Map.groupBy(instances, (instance) => {
+    const { instanceId: _, capabilities: __, ...rest } = instance.spec;
+    const next = nextIncarnation(desk.view, instance.spec.instanceId);
+    return JSON.stringify([instance.nodeId, rest, next, grants.get(instance)?.assignments]);
   });
   for (const those of alike.values()) {
     const [first] = those;
     if (first === undefined) continue;
-    const { instanceId: _, incarnation, ...spec } = first.spec;
-    const template = { ...spec, capabilities: [...first.assignments.values()] };
+    const { instanceId, incarnation: _, ...spec } = first.spec;
+    const template = { ...spec, capabilities: [...(grants.get(first)?.assignments ?? [])] };
+    const grantIds = new Map(
+      those.map((one) => [one.spec.instanceId, grants.get(one)?.grantIds ?? new Map<string, string>()]),
+    );
     const refused = new Map([[first.nodeId, "is where it runs now"]]);
     const byId = new Map(those.map((one) => [one.spec.instanceId, one]));
     // What moves away counts nowhere any more: else its zone would seem fuller than it is about to be.
@@ -85,24 +95,27 @@ function* movesOf(
       );
     for (const [target, ids] of shares) {
       const group = ids.flatMap((id) => byId.get(id) ?? []);
-      yield { from: first.nodeId, to: target, incarnation: incarnation + 1, template, instances: group };
+      const next = nextIncarnation(desk.view, instanceId);
+      yield { from: first.nodeId, to: target, incarnation: next, template, instances: group, grantIds };
     }
   }
 }
 
 async function perform(desk: Desk, move: Move, timeoutMs: number): Promise<HandedOver> {
-  const { from, to, incarnation, template, instances } = move;
+  const { from, to, incarnation, template, instances, grantIds } = move;
   const instanceIds = instances.map(({ spec }) => spec.instanceId);
   await askNode(desk, from, "node.instance.yield", { instanceIds }, controlPlaneLimits.nodeGrantMs);
   const holders = holdersFor(desk, template.moduleHash, to);
-  const question = { template, instanceIds, incarnation, holders, from };
-  const { instances: moved, failed } = await askNode(desk, to, "node.instance.start", question, timeoutMs);
+  const kept = { grantIds, ...recordsOf(instances) };
+  const copies = { template, instanceIds, incarnation, holders, from, ...kept };
+  const { instances: moved, failed } = await startOnNode(desk, to, copies, timeoutMs);
   const by = { nodeId: to, incarnation };
-  const copies = moved.map(({ instanceId }) => ({ instanceId, incarnation: incarnation - 1, by }));
-  if (copies.length > 0) {
+  const former = instances[0]?.spec.incarnation ?? incarnation - 1;
+  const outranked = moved.map(({ instanceId }) => ({ instanceId, incarnation: former, by }));
+  if (outranked.length > 0) {
     try {
       const stopMs = controlPlaneLimits.nodeStopMs;
-      await askNode(desk, from, "node.instance.fence", { instances: copies }, stopMs);
+      await askNode(desk, from, "node.instance.fence", { instances: outranked }, stopMs);
     } catch (error) {
       // They are outranked all the same, and are told so again when their node is heard.
       desk.log.warn({ node: from, reason: asFailure(error).message }, "moved instances may still be there");

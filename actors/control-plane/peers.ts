@@ -32,6 +32,9 @@ export interface PeersWorld {
   isReady: () => boolean;
   /** Who leads may be another one than before. */
   onChange: () => void;
+  /** What lets this one sign, and what is done with those of the others. */
+  certificate?: string | undefined;
+  onBeat?: (beat: ControlPlaneBeat, isNew: boolean) => void;
 }
 
 /** Speaks for this control plane and listens to the others. Nothing is agreed upon: two that disagree do no harm. */
@@ -43,6 +46,8 @@ export function createPeers({
   log,
   isReady,
   onChange,
+  certificate,
+  onBeat,
 }: PeersWorld): Peers {
   const epoch = clock.now();
   const heard = new Map<string, ControlPlaneBeat & { at: number }>();
@@ -71,6 +76,7 @@ export function createPeers({
       epoch,
       ready: isReady() && !leaving,
       leaving,
+      ...(certificate === undefined ? {} : { certificate }),
     };
     bus.publish(subjectFor("plane.beat", { lattice, controlPlane: controlPlaneId }), encode(beat, "json"));
   };
@@ -79,7 +85,9 @@ export function createPeers({
     const beat = validate("plane.beat", decode(message.data).value) as ControlPlaneBeat;
     if (beat.controlPlane !== parametersOf("plane.beat", message.subject).controlPlane) return;
     if (beat.controlPlane === controlPlaneId && beat.epoch === epoch) return;
-    heard.set(`${beat.controlPlane} ${beat.epoch}`, { ...beat, at: clock.now() });
+    const key = `${beat.controlPlane} ${beat.epoch}`;
+    onBeat?.(beat, !heard.has(key));
+    heard.set(key, { ...beat, at: clock.now() });
     look();
   });
   const tick = () => {

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
 import type { Timer } from "../../src/clock.ts";
-import { type InstanceView, isOrphan } from "../../src/lattice/view.ts";
+import { type InstanceView, isOrphan, nextIncarnation } from "../../src/lattice/view.ts";
 import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
 import { asFailure } from "../../src/protocol/errors.ts";
 import type { InstanceSpec } from "../../src/protocol/instance-spec.ts";
-import { askNode } from "./ask-node.ts";
+import { recordsOf } from "./audit.ts";
 import type { Desk } from "./desk.ts";
 import { type Candidate, foremostBySpread, place, take } from "./place.ts";
 import { placeableNodes, wantedOf } from "./placeable-nodes.ts";
+import type { CountingGrants } from "./signed-grants.ts";
+import { grantsOf, startOnNode } from "./signed-starts.ts";
 import { holdersFor } from "./store-module.ts";
 import { instancesOf, isOutOfReach } from "./summaries.ts";
 
@@ -103,6 +105,8 @@ interface Group {
   readonly incarnation: number;
   readonly template: Omit<InstanceSpec, "instanceId" | "incarnation">;
   readonly instances: readonly InstanceView[];
+  /** Of the grants that they keep. */
+  readonly grantIds: ReadonlyMap<string, CountingGrants["grantIds"]>;
 }
 
 /**
@@ -111,14 +115,21 @@ interface Group {
  */
 type Unanswered = Map<string, Pick<Group, "target" | "incarnation">>;
 
+/** A group that is still being filled. */
+interface OpenGroup extends Omit<Group, "instances" | "grantIds"> {
+  readonly instances: InstanceView[];
+  readonly grantIds: Map<string, CountingGrants["grantIds"]>;
+}
+
 function grouped(desk: Desk, homeless: readonly InstanceView[], unanswered: Unanswered): Group[] {
-  const groups = new Map<string, { instances: InstanceView[] } & Omit<Group, "instances">>();
+  const groups = new Map<string, OpenGroup>();
   const unplaced = new Map(homeless.map((instance) => [instance.spec.instanceId, instance]));
   const nodes = placeableNodes(desk);
   const candidatesFor = new Map<string, Map<string, Candidate>>();
   for (const instance of homeless) {
-    const { instanceId, incarnation, ...spec } = instance.spec;
-    const template = { ...spec, capabilities: [...instance.assignments.values()] };
+    const { instanceId, incarnation: _, ...spec } = instance.spec;
+    const grants = grantsOf(desk, instance);
+    const template = { ...spec, capabilities: [...grants.assignments] };
     const wanted = wantedOf(desk, spec);
     // Copies are counted only where they matter, to spread them: that looks at every instance of the view.
     const copiesOf = wanted.spread === undefined ? [] : [spec.name ?? "", spec.moduleHash];
@@ -133,14 +144,17 @@ function grouped(desk: Desk, homeless: readonly InstanceView[], unanswered: Unan
     if (chosen !== undefined) take(candidates.values(), chosen);
     const size = groups.size;
     const before = unanswered.get(instanceId) ?? { target, incarnation: 0 };
-    const next = Math.max(incarnation + 1, before.incarnation + (before.target === target ? 0 : 1));
+    const asked = before.incarnation + (before.target === target ? 0 : 1);
+    const next = Math.max(nextIncarnation(desk.view, instanceId), asked);
     const key = `${target} ${next} ${instance.nodeId} ${JSON.stringify(template)}`;
     const open = groups.get(key);
-    if (open !== undefined && open.instances.length < messageLimits.startCountMax)
+    if (open !== undefined && open.instances.length < messageLimits.startCountMax) {
       open.instances.push(instance);
-    else {
+      open.grantIds.set(instanceId, grants.grantIds);
+    } else {
       if (open !== undefined) groups.set(`${key} ${size}`, open);
-      groups.set(key, { target, incarnation: next, template, instances: [instance] });
+      const grantIds = new Map([[instanceId, grants.grantIds]]);
+      groups.set(key, { target, incarnation: next, template, instances: [instance], grantIds });
     }
   }
   return [...groups.values()];
@@ -159,17 +173,24 @@ function targetOf(
     return candidates.has(nodeId) && !isOutOfReach(desk, nodeId) ? nodeId : undefined;
   }
   let best: { nodeId: string; rank: string } | undefined;
-  for (const one of foremostBySpread(candidates.values())) {
+  // A node that came back with an older copy refuses another one; elsewhere the new one can take its place.
+  const free = [...candidates.values()].filter((one) => !hasCopy(desk, one.nodeId, spec.instanceId));
+  for (const one of foremostBySpread(free)) {
     const rank = createHash("sha256").update(`${spec.instanceId} ${one.nodeId}`).digest("hex");
     if (best === undefined || rank > best.rank) best = { nodeId: one.nodeId, rank };
   }
   return best?.nodeId;
 }
 
+function hasCopy({ view }: Desk, nodeId: string, instanceId: string): boolean {
+  const copy = view.nodes.get(nodeId)?.instances.get(instanceId);
+  return copy !== undefined && copy.status !== "stopped";
+}
+
 /** Whether to try again, and what was refused for good. */
 async function startGroup(
   desk: Desk,
-  { target, incarnation, template, instances }: Group,
+  { target, incarnation, template, instances, grantIds }: Group,
 ): Promise<{ isAnswered: boolean; again: boolean; never: readonly string[] }> {
   const [first] = instances;
   if (first === undefined) return { isAnswered: true, again: false, never: [] };
@@ -177,14 +198,9 @@ async function startGroup(
   const what = { from: first.nodeId, to: target, count: instances.length, name: template.name };
   try {
     const holders = holdersFor(desk, template.moduleHash, target);
-    const question = { template, instanceIds, incarnation, holders, from: first.nodeId };
-    const { failed } = await askNode(
-      desk,
-      target,
-      "node.instance.start",
-      question,
-      controlPlaneLimits.nodeStartMs,
-    );
+    const kept = { from: first.nodeId, grantIds, ...recordsOf(instances) };
+    const copies = { template, instanceIds, incarnation, holders, ...kept };
+    const { failed } = await startOnNode(desk, target, copies, controlPlaneLimits.nodeStartMs);
     desk.log.info({ ...what, failed: failed.length }, "instances were started again elsewhere");
     const never = failed.filter(({ error }) => error.retry === "never").map(({ instanceId }) => instanceId);
     return { isAnswered: true, again: failed.length > never.length, never };

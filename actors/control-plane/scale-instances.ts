@@ -7,6 +7,7 @@ import { Failure } from "../../src/protocol/errors.ts";
 import { askNode, askNodesOf, refusedInPart } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
 import { handOver } from "./hand-over.ts";
+import { grantsOf } from "./signed-starts.ts";
 import { instanceIdOf, startInstances } from "./start-instances.ts";
 import { summarizeInstance } from "./summaries.ts";
 import { knownInstance, livingTargets } from "./targets.ts";
@@ -33,7 +34,7 @@ export async function scaleInstances(
     .slice(0, missing);
   const template = {
     ...spec,
-    capabilities: [...model.assignments.values()],
+    capabilities: [...grantsOf(desk, model).assignments],
     commandId,
     createdAt: timestamp(desk.clock),
   };
@@ -59,6 +60,7 @@ export async function relocateInstance(
     });
   if (nodeId === instance.nodeId) return { instances: [summarizeInstance(desk, instance)] };
   const [living] = livingTargets(desk, { instanceId });
+  const { leftOut } = grantsOf(desk, living ?? instance);
   const untilMs = desk.clock.now() + controlPlaneLimits.nodeStartMs;
   const { moved, left } = await handOver(desk, living === undefined ? [] : [living], { to: nodeId, untilMs });
   if (left.length > 0)
@@ -66,7 +68,15 @@ export async function relocateInstance(
       left.map((one) => ({ ...one, nodeId: instance.nodeId })),
       {},
     );
-  return { instances: [...moved] };
+  return { instances: [...moved], ...leftOutWarning(leftOut) };
+}
+
+/** What the one who moves it should know: it has fewer grants afterwards than its node said. */
+function leftOutWarning(capabilityIds: readonly string[]): { warning?: string } {
+  if (capabilityIds.length === 0) return {};
+  return {
+    warning: `its node stated grants that no control plane has signed, or that were revoked; they were left out: ${capabilityIds.join(", ")}`,
+  };
 }
 
 async function stopAll(desk: Desk, instances: readonly InstanceView[], commandId: string): Promise<void> {

@@ -7,6 +7,7 @@ import { askNode, type NodeRefusal, refusedInPart } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
 import { distribute, noPlace, type Placement, place } from "./place.ts";
 import { placeableNodes, type PlacedTemplate, wantedOf } from "./placeable-nodes.ts";
+import { startOnNode } from "./signed-starts.ts";
 import { holdersFor, storeModule } from "./store-module.ts";
 
 /** Copies of one template that are to run somewhere. */
@@ -104,14 +105,8 @@ async function startOn(
     if (bytes !== undefined) await storeModule(desk, nodeId, template.moduleHash, bytes);
     const holders = holdersFor(desk, template.moduleHash, nodeId);
     asked = true;
-    const question = { template, instanceIds: ids, incarnation, holders, wait };
-    const answer = await askNode(
-      desk,
-      nodeId,
-      "node.instance.start",
-      question,
-      controlPlaneLimits.nodeStartMs,
-    );
+    const copies = { template, instanceIds: ids, incarnation, holders, wait };
+    const answer = await startOnNode(desk, nodeId, copies, controlPlaneLimits.nodeStartMs);
     progress.started.push(...answer.instances);
     for (const id of ids) progress.failed.delete(id);
     for (const one of answer.failed) note(progress, { ...one, nodeId });

@@ -20,7 +20,8 @@ export function templateOf(
   { moduleHash, moduleSource }: Omit<StartedModule, "bytes">,
   commandId: string,
 ): QuestionOf<"node.instance.start">["template"] {
-  const { name, capabilities, restartPolicy, limits, config, requires, spread, nodeId, reuse } = request;
+  const { name, capabilities, restartPolicy, limits, config, requires, spread, nodeId, reuse, audit } =
+    request;
   return {
     ...(name === undefined ? {} : { name }),
     moduleHash,
@@ -34,6 +35,7 @@ export function templateOf(
     ...(nodeId === undefined ? {} : { pinnedTo: nodeId }),
     onNodeLoss: nodeId === undefined ? request.onNodeLoss : "stay",
     reuse,
+    ...(audit === true ? { audit } : {}),
     commandId,
     createdAt: timestamp(desk.clock),
   };

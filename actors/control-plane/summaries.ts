@@ -13,6 +13,7 @@ import type { InstanceDetail, InstanceStatus, InstanceSummary } from "../../src/
 import { isOurMajor, protocolVersion } from "../../src/protocol/version.ts";
 import { copiesOn } from "./copies-on-node.ts";
 import type { Desk } from "./desk.ts";
+import { withoutProof } from "./signed-grants.ts";
 
 /** Whether the node cannot be asked: silent for long, or gone by its own word. */
 export function isOutOfReach({ view, presence }: Desk, nodeId: string): boolean {
@@ -31,13 +32,22 @@ export function instancesOf(desk: Desk): InstanceView[] {
   const best = new Map<string, InstanceView>();
   for (const instance of allInstances(desk.view)) {
     const other = best.get(instance.spec.instanceId);
-    if (other === undefined || outranks(instance, other)) best.set(instance.spec.instanceId, instance);
+    if (other === undefined || takesPrecedence(desk, instance, other))
+      best.set(instance.spec.instanceId, instance);
   }
   return [...best.values()].toSorted(byId);
 }
 
+/** What a life of a node left behind is gone for sure: whatever lives is better, be it an earlier copy that came back. */
+function takesPrecedence(desk: Desk, one: InstanceView, other: InstanceView): boolean {
+  const [isGone, otherIsGone] = [isOrphan(desk.view, one), isOrphan(desk.view, other)];
+  if (isGone && !otherIsGone && other.status !== "stopped") return false;
+  if (otherIsGone && !isGone && one.status !== "stopped") return true;
+  return outranks(one, other);
+}
+
 export function summarizeInstance(desk: Desk, instance: InstanceView): InstanceSummary {
-  const { instanceId, name, moduleHash, createdAt, incarnation } = instance.spec;
+  const { instanceId, name, moduleHash, createdAt, incarnation, audit } = instance.spec;
   return {
     instanceId,
     nodeId: instance.nodeId,
@@ -48,6 +58,7 @@ export function summarizeInstance(desk: Desk, instance: InstanceView): InstanceS
     incarnation,
     restarts: instance.restarts,
     since: instance.since,
+    ...(audit === true ? { audit } : {}),
   };
 }
 
@@ -61,7 +72,7 @@ export function describeInstance(desk: Desk, instance: InstanceView): InstanceDe
   return {
     ...summary,
     restartPolicy,
-    capabilities: [...instance.assignments.values()],
+    capabilities: [...instance.assignments.values()].map(withoutProof),
     limits,
     config,
     ...(instance.spec.moduleSource === undefined ? {} : { moduleSource: instance.spec.moduleSource }),
@@ -96,6 +107,7 @@ export function summarizeNode(desk: Desk, node: NodeView): NodeSummary {
     ...(node.load?.rssBytes === undefined ? {} : { rssBytes: node.load.rssBytes }),
     ...(node.load?.cpu === undefined ? {} : { cpu: node.load.cpu }),
     ...(node.load?.memoryFreeBytes === undefined ? {} : { memoryFreeBytes: node.load.memoryFreeBytes }),
+    ...(node.load?.busRefused === undefined ? {} : { busRefused: node.load.busRefused }),
     productVersion: node.joined?.productVersion ?? "",
     hostname: node.joined?.hostname ?? "",
     startedAt: new Date(node.epoch).toISOString(),

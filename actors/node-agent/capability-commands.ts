@@ -3,7 +3,7 @@ import type { Subscription } from "../../src/bus/bus.ts";
 import { serve } from "../../src/bus/serve.ts";
 import { timestamp } from "../../src/clock.ts";
 import { type ErrorBody, errorBody, Failure } from "../../src/protocol/errors.ts";
-import type { Assignment } from "../../src/protocol/instance-spec.ts";
+import type { Assignment, ProvenAssignment } from "../../src/protocol/instance-spec.ts";
 import { alive } from "./instance-commands.ts";
 import type { NodeWorld } from "./node-world.ts";
 import { createTurns } from "./turns.ts";
@@ -14,7 +14,11 @@ export function serveCapabilityCommands(world: NodeWorld): Subscription[] {
   const here = { lattice, node: nodeId };
   const inTurn = createTurns();
 
-  const change = (instanceId: string, next: (present: Map<string, Assignment>) => void, record: () => void) =>
+  const change = (
+    instanceId: string,
+    next: (present: Map<string, ProvenAssignment>) => void,
+    record: () => void,
+  ) =>
     inTurn(instanceId, async () => {
       const actor = alive(world, instanceId);
       // A start under way carries the old grants: wait for its end, then replace them.
@@ -29,16 +33,23 @@ export function serveCapabilityCommands(world: NodeWorld): Subscription[] {
     });
 
   return [
-    serve(bus, clock, "node.capability.assign", here, ({ instanceIds, assignment, commandId }) =>
-      each(world, instanceIds, (instanceId) =>
-        world.changes.once(commandId, instanceId, () =>
-          change(
-            instanceId,
-            (grants) => grants.set(assignment.capabilityId, assignment),
-            () => speaker.state("capability.assigned", { instanceId, assignment }, commandId),
-          ),
-        ),
-      ),
+    serve(
+      bus,
+      clock,
+      "node.capability.assign",
+      here,
+      ({ instanceIds, assignment: bare, proofs, commandId }) =>
+        each(world, instanceIds, (instanceId) => {
+          const proof = proofs?.[instanceIds.indexOf(instanceId)];
+          const assignment = proof === undefined ? bare : { ...bare, proof };
+          return world.changes.once(commandId, instanceId, () =>
+            change(
+              instanceId,
+              (grants) => grants.set(assignment.capabilityId, assignment),
+              () => speaker.state("capability.assigned", { instanceId, assignment }, commandId),
+            ),
+          );
+        }),
     ),
     serve(bus, clock, "node.capability.revoke", here, ({ instanceIds, capabilityId, commandId }) =>
       each(world, instanceIds, (instanceId) =>
@@ -53,14 +64,15 @@ export function serveCapabilityCommands(world: NodeWorld): Subscription[] {
         ),
       ),
     ),
-    serve(bus, clock, "node.capability.list", here, ({ instanceId }) => {
+    serve(bus, clock, "node.capability.list", here, async ({ instanceId }) => {
       alive(world, instanceId);
       const instance = speaker.own().instances.get(instanceId);
       if (instance === undefined)
         throw new Error(`the living instance ${instanceId} is not in the node's own view`);
       const { name, incarnation } = instance.spec;
-      const capabilities = [...instance.assignments.values()];
-      return { instanceId, ...(name === undefined ? {} : { name }), incarnation, capabilities };
+      const held = { instanceId, ...(name === undefined ? {} : { name }), incarnation };
+      const proven = await world.renewals?.grantsOf(instance);
+      return { ...held, ...(proven ?? { capabilities: [...instance.assignments.values()] }) };
     }),
   ];
 }

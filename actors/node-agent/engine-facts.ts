@@ -1,3 +1,5 @@
+import type { Refusals } from "../../src/bus/refusals.ts";
+import { isNewUse } from "../../src/lattice/audit.ts";
 import type { Speaker } from "../../src/lattice/speaker.ts";
 import type { EngineEvent } from "../../src/wasm/engine.ts";
 import type { InstanceTable } from "./instance-table.ts";
@@ -12,7 +14,13 @@ export function tellEngineEvent(
     speaker,
     instances,
     onLoad,
-  }: { speaker: Speaker; instances: InstanceTable; onLoad: (load: EngineLoad) => void },
+    refusals,
+  }: {
+    speaker: Speaker;
+    instances: InstanceTable;
+    onLoad: (load: EngineLoad) => void;
+    refusals: Refusals;
+  },
 ): void {
   switch (event.type) {
     case "instance.crashed":
@@ -23,11 +31,21 @@ export function tellEngineEvent(
       speaker.state("capability.denied", { ...denial, fix: commandThatGrants(event, speaker) });
       return;
     }
+    case "capability.used": {
+      const { type: _, ...use } = event;
+      // A cell tells anew what a guest uses in a later life, or after its grants were changed.
+      const instance = speaker.own().instances.get(use.instanceId);
+      if (instance !== undefined && isNewUse(instance, use)) speaker.state("capability.used", use);
+      return;
+    }
     case "cell.lost": {
       const { reason, blamed, moved } = event;
       speaker.state("cell.lost", { reason, moved, ...(blamed === undefined ? {} : { blamed }) });
       return;
     }
+    case "bus.refused":
+      refusals.add(event.operation, event.subject, event.count);
+      return;
     case "load": {
       const { type: _, ...load } = event;
       onLoad(load);
@@ -39,6 +57,7 @@ function commandThatGrants(
   { instanceId, capabilityId, permission }: Extract<EngineEvent, { type: "capability.denied" }>,
   speaker: Speaker,
 ): string {
+  if (permission === "") return "Nothing: no grant allows it.";
   const instance = speaker.own().instances.get(instanceId);
   const present = instance?.assignments.get(capabilityId)?.permissions ?? [];
   const permissions = [...new Set([...present, permission])].join(",");

@@ -2,7 +2,7 @@ import type { Subscription } from "../../src/bus/bus.ts";
 import { type AnswerOf, type RequestOf, serve } from "../../src/bus/serve.ts";
 import { timestamp } from "../../src/clock.ts";
 import { errorBody, Failure } from "../../src/protocol/errors.ts";
-import type { InstanceSummary } from "../../src/protocol/instance-spec.ts";
+import type { InstanceSummary, ProvenAssignment } from "../../src/protocol/instance-spec.ts";
 import type { NodeInstanceStart, NodeInstancesDone } from "../../src/protocol/node-commands.ts";
 import type { InstanceActor } from "../instance/instance-machine.ts";
 import { summaryOf, untilRunning, untilStopped } from "./instance-table.ts";
@@ -73,13 +73,27 @@ async function start(world: NodeWorld, modules: Modules, request: NodeInstanceSt
     each(world, instanceIds, async (instanceId) => {
       const known = isRepeated(world, instanceId, request);
       const actor = beginOne(world, instanceId, request);
-      const { from, incarnation } = request;
-      if (from !== undefined && !known)
-        world.speaker.state("instance.relocated", { instanceId, incarnation, from }, template.commandId);
+      const { from } = request;
+      if (from !== undefined && !known) tellRelocated(world, instanceId, request, from);
       if (actor !== undefined && wait === "running") await untilRunning(actor);
     });
   const wanted = { digest: template.moduleHash, holders, source: template.moduleSource };
   return fresh ? modules.withModule(wanted, template.limits, begin) : begin();
+}
+
+/** Says that it runs here now, and what its former incarnation used and was refused: that is known of the instance. */
+function tellRelocated(
+  { speaker }: NodeWorld,
+  instanceId: string,
+  { incarnation, template, audited = [] }: NodeInstanceStart,
+  from: string,
+): void {
+  speaker.state("instance.relocated", { instanceId, incarnation, from }, template.commandId);
+  for (const record of audited) {
+    if (record.data.instanceId !== instanceId) continue;
+    if (record.kind === "capability.used") speaker.state(record.kind, record.data);
+    else speaker.state(record.kind, record.data);
+  }
 }
 
 /** Whether this very command made that incarnation before, or a later one. */
@@ -129,7 +143,20 @@ function beginOne(
       details: { instancesMax },
     });
   }
-  return instances.begin({ ...request.template, instanceId, incarnation: request.incarnation });
+  const capabilities = provenGrants(request, instanceId);
+  return instances.begin({ ...request.template, capabilities, instanceId, incarnation: request.incarnation });
+}
+
+/** What that copy may do, each with its own proof. */
+function provenGrants(
+  { template, instanceIds, proofs }: NodeInstanceStart,
+  instanceId: string,
+): ProvenAssignment[] {
+  const own = proofs?.[instanceIds.indexOf(instanceId)];
+  return template.capabilities.map((grant, index) => {
+    const proof = own?.[index];
+    return proof === undefined ? grant : { ...grant, proof };
+  });
 }
 
 type Answer = AnswerOf<"node.instance.start">;

@@ -128,7 +128,7 @@ export async function untilStopped(actor: InstanceActor): Promise<void> {
 
 /** An instance as answers show it. */
 export function summaryOf({ nodeId, spec, status, restarts, since }: InstanceView): InstanceSummary {
-  const { instanceId, name, moduleHash, createdAt, incarnation } = spec;
+  const { instanceId, name, moduleHash, createdAt, incarnation, audit } = spec;
   return {
     instanceId,
     nodeId,
@@ -139,11 +139,12 @@ export function summaryOf({ nodeId, spec, status, restarts, since }: InstanceVie
     incarnation,
     restarts,
     since,
+    ...(audit === true ? { audit } : {}),
   };
 }
 
 function guestSpec(spec: InstanceSpec, speaker: Speaker, cache: ModuleCache): GuestSpec {
-  const { instanceId, name, incarnation, moduleHash, limits, config, reuse } = spec;
+  const { instanceId, name, incarnation, moduleHash, limits, config, reuse, audit } = spec;
   const grants = speaker.own().instances.get(instanceId)?.assignments.values();
   return {
     instanceId,
@@ -154,6 +155,7 @@ function guestSpec(spec: InstanceSpec, speaker: Speaker, cache: ModuleCache): Gu
     limits,
     config,
     reuse,
+    ...(audit === true ? { audit } : {}),
     capabilities: [...(grants ?? spec.capabilities)],
   };
 }

@@ -1,7 +1,7 @@
 import { arch, availableParallelism, cpus, hostname, platform, totalmem } from "node:os";
 
 /** What the machine says of itself: `wasmatrix.arch`, `.os`, `.cpus` and `.memory` (bytes). */
-export function machineLabels(): Record<string, string> {
+function machineLabels(): Record<string, string> {
   return {
     "wasmatrix.arch": arch(),
     "wasmatrix.os": platform(),
@@ -11,12 +11,12 @@ export function machineLabels(): Record<string, string> {
 }
 
 /** Where and as what this process runs. */
-export function processIdentity(): { hostname: string; pid: number } {
+function processIdentity(): { hostname: string; pid: number } {
   return { hostname: hostname(), pid: process.pid };
 }
 
 /** What the machine, or this process's control group, has left, in bytes. */
-export function memoryFreeBytes(): number {
+function memoryFreeBytes(): number {
   return process.availableMemory();
 }
 
@@ -24,7 +24,7 @@ export function memoryFreeBytes(): number {
  * Tells, each time it is asked, which share of the machine's processors was busy since the time before: 0 to 1 in
  * hundredths, undefined where the system's counters have not moved.
  */
-export function createCpuMeter(): () => number | undefined {
+function createCpuMeter(): () => number | undefined {
   let before = processorTimes();
   return () => {
     const now = processorTimes();
@@ -48,6 +48,24 @@ function processorTimes(): { total: number; idle: number } {
 }
 
 /** Resident bytes of this process. */
-export function ownRssBytes(): number {
+function ownRssBytes(): number {
   return process.memoryUsage.rss();
 }
+
+/** What a node tells of its machine, and where that comes from. */
+export interface Machine {
+  readonly machineLabels: () => Record<string, string>;
+  readonly processIdentity: () => { hostname: string; pid: number };
+  readonly memoryFreeBytes: () => number;
+  readonly ownRssBytes: () => number;
+  readonly createCpuMeter: () => () => number | undefined;
+}
+
+/** The machine that this process runs on. */
+export const thisMachine: Machine = {
+  machineLabels,
+  processIdentity,
+  memoryFreeBytes,
+  ownRssBytes,
+  createCpuMeter,
+};

@@ -1,6 +1,7 @@
 import { createActor } from "xstate";
 import type { Bus, BusMessage, Subscription } from "../../src/bus/bus.ts";
 import { watchLostCalls } from "../../src/bus/lost-calls.ts";
+import { createRefusals } from "../../src/bus/refusals.ts";
 import { serve } from "../../src/bus/serve.ts";
 import type { Chance } from "../../src/chance.ts";
 import { type Clock, delay } from "../../src/clock.ts";
@@ -15,19 +16,15 @@ import { Failure } from "../../src/protocol/errors.ts";
 import { assertId } from "../../src/protocol/ids.ts";
 import { productVersion, protocolVersion } from "../../src/protocol/version.ts";
 import type { Engine, EngineLauncher } from "../../src/wasm/engine.ts";
+import { createProofKeys } from "../../src/trust/proof-keys.ts";
 import { serveCapabilityCommands } from "./capability-commands.ts";
+import { guardCommands } from "./command-guard.ts";
 import { createEngineSeat } from "./engine-child.ts";
 import { type EngineLoad, tellEngineEvent } from "./engine-facts.ts";
 import { serveHeldCalls } from "./held-calls.ts";
 import { serveInstanceCommands } from "./instance-commands.ts";
 import { createInstanceTable, untilStopped } from "./instance-table.ts";
-import {
-  createCpuMeter,
-  machineLabels,
-  memoryFreeBytes,
-  ownRssBytes,
-  processIdentity,
-} from "./machine-labels.ts";
+import { type Machine, thisMachine } from "./machine-labels.ts";
 import { createModules } from "./module-commands.ts";
 import { nodeAgentMachine } from "./node-agent-machine.ts";
 import { engineSpec, providerChildId } from "./node-children.ts";
@@ -37,8 +34,10 @@ import { createHostedProviders } from "./provider-host.ts";
 import { askToTakeOver, serveNodeCommands } from "./node-commands.ts";
 import { createRepeatedChanges } from "./repeated-changes.ts";
 import { createReadiness } from "./readiness.ts";
+import { createRenewals } from "./renewals.ts";
 import { tellDirectory } from "./tell-directory.ts";
 import { createLatticeWatch } from "../lattice-watch/lattice-watch.ts";
+import { createProofs } from "../provider/proofs.ts";
 import type { HostedProvider, ProviderCatalog } from "../provider/provider-kind.ts";
 
 /** What a node is made of. */
@@ -54,6 +53,10 @@ export interface NodeAgentOptions {
   modulesDirectory: string;
   /** Modules that nothing runs are forgotten beyond this; 2 GiB unless given. */
   modulesBytesMax?: number;
+  /** How they are kept there; on disk unless given. */
+  openModules?: typeof openModuleCache;
+  /** The machine that it tells of; this one unless given. */
+  machine?: Machine;
   /** Where modules come from that the lattice does not hold; without it from nowhere. */
   registry?: OciRegistry;
   instancesMax: number;
@@ -65,6 +68,11 @@ export interface NodeAgentOptions {
   catalog?: ProviderCatalog;
   /** Where it is told that this node is there; its caller closes it once the node has stopped. */
   directory?: Directory | undefined;
+  /**
+   * Public keys of those who may say who is a control plane. With them it takes no command that a control plane has not
+   * signed, and its providers no grant; without them it takes what its bus delivers.
+   */
+  trust?: { readonly roots: readonly string[] } | undefined;
 }
 
 /** A node at work. */
@@ -78,16 +86,27 @@ export interface NodeAgent {
 
 /** Starts a node on that bus. The bus stays its caller's: it is not closed. */
 export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
-  const { lattice, nodeId, bus, clock, chance, log, launchEngine, instancesMax, catalog } = options;
+  const { lattice, nodeId, bus: openBus, clock, chance, log, launchEngine, instancesMax, catalog } = options;
+  const { machine = thisMachine, openModules = openModuleCache } = options;
   assertId(nodeId, "nodeId");
   const speaker = createSpeaker({
     lattice,
     nodeId,
     clock,
-    publish: (subject, data) => publishQuietly(bus, log, subject, data),
+    publish: (subject, data) => publishQuietly(openBus, log, subject, data),
+  });
+  const believed = createBelieved(options, openBus, speaker);
+  const bus = believed?.guard.bus ?? openBus;
+  const refusals = createRefusals(clock, (refusal) => {
+    log.warn({ ...refusal }, "the bus refuses this part something");
+    speaker.state("bus.refused", refusal);
   });
   const seat = createEngineSeat();
   const watch = createLatticeWatch({ lattice, bus, clock, log });
+  const proofs =
+    believed === undefined
+      ? undefined
+      : createProofs({ lattice, bus, clock, log, watch, keys: believed.keys });
   const readiness = createReadiness([
     ...(launchEngine === undefined ? [] : ["engine"]),
     ...options.providers.map(({ provider }) => providerChildId(provider)),
@@ -105,13 +124,14 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   let isLeaving = false;
   let engineCrashes = 0;
   let opened: NodeWorld | undefined;
-  const cpuNow = createCpuMeter();
+  const cpuNow = machine.createCpuMeter();
   const loadNow = () => {
     const cpu = cpuNow();
     return {
       instances: instances.size,
-      rssBytes: ownRssBytes() + (load?.rssBytes ?? 0),
-      memoryFreeBytes: memoryFreeBytes(),
+      rssBytes: machine.ownRssBytes() + (load?.rssBytes ?? 0),
+      memoryFreeBytes: machine.memoryFreeBytes(),
+      ...(refusals.total === 0 ? {} : { busRefused: refusals.total }),
       ...(cpu === undefined ? {} : { cpu }),
       ...(load === undefined ? {} : { cells: load.cells }),
     };
@@ -125,7 +145,9 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       clock,
       log,
       watch,
+      proofs,
       inProgress: providerCalls,
+      busRefused: (operation, subject) => refusals.add(operation, subject),
       dropped: (provider, instanceId, topic, count) =>
         speaker.state("provider.dropped", {
           provider,
@@ -150,7 +172,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
                 ? Promise.reject(new Failure("NODE_UNAVAILABLE", "the node leaves"))
                 : launchEngine(...told),
             onEvent: (event) =>
-              tellEngineEvent(event, { speaker, instances, onLoad: (said) => (load = said) }),
+              tellEngineEvent(event, { speaker, instances, refusals, onLoad: (said) => (load = said) }),
             onUp(engine) {
               speaker.state("engine.started", { pid: engine.pid, cells: engine.cells });
               seat.take(engine);
@@ -174,7 +196,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       chance,
       children,
       async prepare() {
-        cache = await openModuleCache({
+        cache = await openModules({
           directory: options.modulesDirectory,
           ...(options.modulesBytesMax === undefined ? {} : { bytesMax: options.modulesBytesMax }),
         });
@@ -192,6 +214,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
           instances,
           changes: createRepeatedChanges(),
           instancesMax,
+          renewals: believed?.renewals,
           cache: openedCache(),
           registry: options.registry,
           isLeaving: () => isLeaving,
@@ -233,6 +256,8 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       },
       async leave() {
         watch.stop();
+        proofs?.stop();
+        believed?.guard.end();
         for (const subscription of subscriptions) subscription.unsubscribe();
         await cache?.close();
         speaker.state("node.left", { reason: leaveReason });
@@ -259,6 +284,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   });
   const forgetStatus = bus.onStatus((status) => {
     if (status.type === "reconnected") actor.send({ type: "bus.reconnected" });
+    if (status.type === "refused") refusals.add(status.operation, status.subject);
   });
   const forgetSlowCalls = watchLostCalls({ lattice, bus, clock });
   const ended = Promise.withResolvers<void>();
@@ -291,16 +317,28 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   };
 }
 
+/** What a node needs to tell control planes from others; nothing on a lattice without roots. */
+function createBelieved(
+  { lattice, nodeId, clock, log, trust }: NodeAgentOptions,
+  bus: Bus,
+  speaker: Speaker,
+) {
+  if (trust === undefined) return undefined;
+  const keys = createProofKeys({ lattice, roots: trust.roots });
+  const world = { lattice, nodeId, bus, clock, log, keys };
+  return { keys, guard: guardCommands({ ...world, speaker }), renewals: createRenewals(world) };
+}
+
 function stateJoined(
   speaker: Speaker,
-  { labels, launchEngine, instancesMax, catalog }: NodeAgentOptions,
+  { labels, launchEngine, instancesMax, catalog, machine = thisMachine }: NodeAgentOptions,
   cache: ModuleCache,
 ): void {
   speaker.state("node.joined", {
     productVersion,
     protocolVersion,
-    ...processIdentity(),
-    labels: { ...labels, ...machineLabels() },
+    ...machine.processIdentity(),
+    labels: { ...labels, ...machine.machineLabels() },
     guestKinds: launchEngine === undefined ? [] : ["component", "wapc", "wasi-command", "wasi-reactor"],
     instancesMax: launchEngine === undefined ? 0 : instancesMax,
     ...(catalog === undefined ? {} : { providerKinds: [...catalog.kinds] }),

@@ -2,7 +2,9 @@ import type { GrantHolder } from "../../src/capabilities/capability.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { InstanceView, NodeView } from "../../src/lattice/view.ts";
 import { providerLifeLimits } from "../../src/limits.ts";
+import type { ProvenAssignment } from "../../src/protocol/instance-spec.ts";
 import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
+import type { Proofs, Standing } from "./proofs.ts";
 
 /** Everybody with a grant to one provider, as it is told to its capability. */
 export interface GrantHolders {
@@ -28,11 +30,13 @@ export function watchGrantHolders(world: {
   providerType: string;
   clock: Clock;
   watch: LatticeWatch;
+  /** Where there have to be proofs, a grant without one that counts is none. */
+  proofs?: Proofs | undefined;
   /** Whether the silence of a node says something about it: not while the bus is away. */
   hears: () => boolean;
   onHolders: (holders: readonly GrantHolder[]) => void;
 }): GrantHolders {
-  const { lattice, provider, providerType, clock, watch, hears, onHolders } = world;
+  const { lattice, provider, providerType, clock, watch, proofs, hears, onHolders } = world;
   const nodes = new Map<string, NodeHolders>();
   /** Set from the start: what is found in the beginning is told at once. */
   let isTelling = true;
@@ -40,11 +44,22 @@ export function watchGrantHolders(world: {
   let heardSince = clock.now();
   let lookedAt = heardSince;
 
+  function grantsOf(instance: InstanceView): readonly ProvenAssignment[] {
+    if (instance.status === "stopped" || instance.assignments.size === 0) return [];
+    return [...instance.assignments.values()].filter(
+      (grant) => grant.providerType === providerType && (grant.provider ?? providerType) === provider,
+    );
+  }
+
+  function standingOf({ nodeId, spec }: InstanceView, grant: ProvenAssignment): Standing {
+    const { instanceId, incarnation, name = instanceId } = spec;
+    return proofs?.standingOf({ node: nodeId, instanceId, incarnation, name }, grant) ?? "counts";
+  }
+
   function holdersOf(instance: InstanceView): readonly GrantHolder[] {
-    if (instance.status === "stopped") return [];
     const { instanceId, name = instanceId, incarnation } = instance.spec;
-    return [...instance.assignments.values()]
-      .filter((grant) => grant.providerType === providerType && (grant.provider ?? providerType) === provider)
+    return grantsOf(instance)
+      .filter((grant) => standingOf(instance, grant) !== "none")
       .map(({ capabilityId, config, permissions }) => ({
         lattice,
         instanceId,
@@ -80,6 +95,20 @@ export function watchGrantHolders(world: {
     tellSoon();
   }
 
+  /** Nobody calls for a route or a subscription: its proof is renewed from here, and its end is noticed here. */
+  function lookAtProofs(known: NodeHolders): void {
+    for (const [instanceId, instance] of known.node.instances) {
+      const standings = grantsOf(instance).map((grant) => standingOf(instance, grant));
+      if (standings.some((standing) => standing !== "counts")) proofs?.refresh(known.node.nodeId, instanceId);
+      const counting = standings.filter((standing) => standing !== "none").length;
+      if (counting !== (known.holders.get(instanceId)?.length ?? 0)) readInstance(known, instanceId);
+    }
+  }
+
+  const lookAtAllProofs = () => {
+    for (const known of nodes.values()) if (known.node.status !== "left") lookAtProofs(known);
+  };
+
   function tellSoon(): void {
     if (isTelling) return;
     isTelling = true;
@@ -112,6 +141,7 @@ export function watchGrantHolders(world: {
     } else if (known?.node !== node || !known.isHeard || node.status === "left") readNode(node);
   });
 
+  const forgetProofs = proofs?.onChange(lookAtAllProofs);
   for (const node of watch.view.nodes.values()) readNode(node);
   isTelling = false;
   tell();
@@ -121,6 +151,7 @@ export function watchGrantHolders(world: {
       // Whoever was asleep itself, or could not hear, must not take that for the silence of others.
       if (!hears() || now - lookedAt > 2 * providerLifeLimits.checkPeriodMs) heardSince = now;
       lookedAt = now;
+      if (proofs !== undefined) lookAtAllProofs();
       for (const known of nodes.values()) {
         const silentMs = now - Math.max(known.node.lastHeardAt, heardSince);
         if (!known.isHeard || silentMs <= providerLifeLimits.silentNodeMs) continue;
@@ -132,6 +163,7 @@ export function watchGrantHolders(world: {
       hasEnded = true;
       forgetFacts();
       forgetChanges();
+      forgetProofs?.();
     },
   };
 }

@@ -6,11 +6,12 @@ import { providerLimits } from "../../src/limits.ts";
 import type { CapabilityCall } from "../../src/protocol/calls.ts";
 import { decode } from "../../src/protocol/codec.ts";
 import { Failure } from "../../src/protocol/errors.ts";
-import type { Assignment } from "../../src/protocol/instance-spec.ts";
+import type { Assignment, ProvenAssignment } from "../../src/protocol/instance-spec.ts";
 import type { NodeAssignments } from "../../src/protocol/node-commands.ts";
 import { permissionFor, type PermissionSet, permissionSet } from "../../src/protocol/permissions.ts";
 import { successorOf } from "../../src/lattice/view.ts";
 import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
+import type { Proofs } from "./proofs.ts";
 
 /** A grant that covers a call, and whose it is. */
 export interface Grant {
@@ -23,7 +24,7 @@ export interface Grant {
 interface Known {
   readonly name: string | undefined;
   readonly incarnation: number;
-  readonly grants: readonly Assignment[];
+  readonly grants: readonly ProvenAssignment[];
 }
 
 /** What a provider knows of the rights of those who call it. */
@@ -45,8 +46,10 @@ export function createGrants(world: {
   bus: Bus;
   clock: Clock;
   watch: LatticeWatch;
+  /** With it a grant counts only where a control plane vouches for it; without it the node's word is enough. */
+  proofs: Proofs | undefined;
 }): Grants {
-  const { lattice, provider, providerType, bus, clock, watch } = world;
+  const { lattice, provider, providerType, bus, clock, watch, proofs } = world;
   const asked = new Map<string, Known & { until: number }>();
   const questions = new Map<string, Promise<Known>>();
   const overtaken = new Set<string>();
@@ -56,6 +59,8 @@ export function createGrants(world: {
   const forget = watch.onFact((fact) => {
     const { instanceId } = fact.data as { instanceId?: string };
     if (instanceId === undefined || asked.size + questions.size === 0) return;
+    // What was used, or refused, says nothing of what is granted, and comes with the very call that is asked about.
+    if (fact.kind === "capability.used" || fact.kind === "capability.denied") return;
     const key = `${fact.node} ${instanceId}`;
     asked.delete(key);
     if (questions.has(key)) overtaken.add(key);
@@ -70,6 +75,22 @@ export function createGrants(world: {
     if (instance === undefined || instance.status === "stopped") return undefined;
     const { name, incarnation } = instance.spec;
     return { name, incarnation, grants: [...instance.assignments.values()] };
+  }
+
+  /** A grant that covers the call, and whose proof counts where there have to be proofs. */
+  function proven(
+    callingNode: string,
+    known: Known | undefined,
+    operation: string,
+    call: CapabilityCall,
+  ): Grant | undefined {
+    const grant = covers(known, operation, call);
+    if (grant === undefined || proofs === undefined) return grant;
+    const { instanceId, incarnation } = call;
+    const holder = { node: callingNode, instanceId, incarnation, name: grant.name };
+    const standing = proofs.standingOf(holder, grant.assignment);
+    if (standing === "due") proofs.refresh(callingNode, instanceId);
+    return standing === "none" ? undefined : grant;
   }
 
   function covers(known: Known | undefined, operation: string, call: CapabilityCall): Grant | undefined {
@@ -113,6 +134,7 @@ export function createGrants(world: {
       overtaken.delete(key);
       const answer = await ask(bus, "node.capability.list", where, { instanceId }, { timeoutMs });
       if (overtaken.has(key)) continue;
+      proofs?.adopt(callingNode, answer);
       const { name, incarnation, capabilities } = answer as unknown as z.infer<typeof NodeAssignments>;
       const known = { name, incarnation, grants: capabilities };
       if (asked.size >= providerLimits.askedGrantsMax) asked.clear();
@@ -139,12 +161,16 @@ export function createGrants(world: {
         },
       );
     },
-    find: (callingNode, operation, call) => covers(told(callingNode, call.instanceId), operation, call),
+    find: (callingNode, operation, call) =>
+      proven(callingNode, told(callingNode, call.instanceId), operation, call),
     async findOrAsk(callingNode, operation, call) {
       let why = `no grant of instance ${call.instanceId} on node ${callingNode} covers it`;
       try {
-        const grant = covers(await askNode(callingNode, call.instanceId), operation, call);
+        const known = await askNode(callingNode, call.instanceId);
+        const grant = proven(callingNode, known, operation, call);
         if (grant !== undefined) return grant;
+        if (covers(known, operation, call) !== undefined)
+          why = `node ${callingNode} has no proof of that grant which counts: it was revoked, has ended, or no control plane signed it`;
       } catch (error) {
         if (error instanceof Failure && error.code === "RESOURCE_EXHAUSTED") throw error;
         why = `node ${callingNode} does not vouch for instance ${call.instanceId}`;

@@ -9,6 +9,7 @@ import { Failure } from "../../src/protocol/errors.ts";
 import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
 import { watchGrantHolders } from "./grant-holders.ts";
 import { openProviderCalls } from "./provider-calls.ts";
+import type { Proofs } from "./proofs.ts";
 import type { HostedProvider } from "./provider-kind.ts";
 import { withoutSecrets } from "./secrets.ts";
 
@@ -34,8 +35,12 @@ export interface ProviderHost {
   readonly clock: Clock;
   readonly log: Log;
   readonly watch: LatticeWatch;
+  /** Absent where the word of a node is enough for a grant. */
+  readonly proofs?: Proofs | undefined;
   /** Where each of its providers leaves word of the calls that it is working on. */
   readonly inProgress: Set<() => Iterable<BusMessage>>;
+  /** The bus refused a connection of a provider something. */
+  readonly busRefused: (operation: "publish" | "subscribe", subject: string) => void;
   /** Messages for an instance were lost in that provider. */
   readonly dropped: (provider: string, instanceId: string, topic: string, count: number) => void;
 }
@@ -45,7 +50,8 @@ export interface ProviderHost {
  * with a `Failure` without secrets, and then nothing of it is left.
  */
 export async function openProvider(host: ProviderHost, hosted: HostedProvider): Promise<OpenProvider> {
-  const { lattice, nodeId, bus, clock, watch } = host;
+  const { lattice, nodeId, bus, clock, watch, proofs } = host;
+  proofs?.start();
   const { provider, providerType, config } = hosted;
   const log = host.log.child({ provider });
   const streams = createStreams({ lattice, holder: nodeId, bus, clock });
@@ -67,6 +73,7 @@ export async function openProvider(host: ProviderHost, hosted: HostedProvider): 
         streams: bodies.streams,
         announce: (text) => void (address = text),
         broken: onBroken,
+        busRefused: host.busRefused,
         dropped: (...lost) => host.dropped(provider, ...lost),
       },
       config,
@@ -82,6 +89,7 @@ export async function openProvider(host: ProviderHost, hosted: HostedProvider): 
             providerType,
             clock,
             watch,
+            proofs,
             hears: () => bus.connected,
             onHolders: tellHolders,
           });
@@ -93,6 +101,7 @@ export async function openProvider(host: ProviderHost, hosted: HostedProvider): 
       clock,
       log,
       watch,
+      proofs,
       onBroken,
       streams: bodies.streams,
       inProgress: host.inProgress,

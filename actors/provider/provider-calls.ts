@@ -3,15 +3,17 @@ import { respondFailure } from "../../src/bus/guest-answers.ts";
 import type { ByteStreams } from "../../src/byte-source.ts";
 import type { Capability } from "../../src/capabilities/capability.ts";
 import type { Clock } from "../../src/clock.ts";
+import { auditLimits } from "../../src/limits.ts";
 import type { Log } from "../../src/log.ts";
 import { filterFor, parametersOf } from "../../src/protocol/addresses.ts";
-import type { CapabilityCall } from "../../src/protocol/calls.ts";
+import { type CapabilityCall, headers } from "../../src/protocol/calls.ts";
 import { decode } from "../../src/protocol/codec.ts";
 import { Failure } from "../../src/protocol/errors.ts";
 import { isId } from "../../src/protocol/ids.ts";
 import { operationsOf, permissionFor } from "../../src/protocol/permissions.ts";
 import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
 import { createGrants, type Grant } from "./grants.ts";
+import type { Proofs } from "./proofs.ts";
 
 /** The bus side of a provider that is open for calls. */
 export interface ProviderCalls {
@@ -31,6 +33,8 @@ export interface ProviderCallsOptions {
   clock: Clock;
   log: Log;
   watch: LatticeWatch;
+  /** Absent where the word of a node is enough. */
+  proofs?: Proofs | undefined;
   /** Where it says which calls it works on, while it is open. */
   inProgress: Set<() => Iterable<BusMessage>>;
   /** The server refused its subscription: nobody can call it. */
@@ -44,7 +48,7 @@ export interface ProviderCallsOptions {
 export function openProviderCalls(options: ProviderCallsOptions): ProviderCalls {
   const { lattice, provider, capability, streams, bus, clock, log, watch, onBroken } = options;
   const { providerType } = capability;
-  const grants = createGrants({ lattice, provider, providerType, bus, clock, watch });
+  const grants = createGrants({ lattice, provider, providerType, bus, clock, watch, proofs: options.proofs });
   const filter = filterFor("cap", { lattice, provider });
   const answers = new Map<BusMessage, Promise<void>>();
   const calls = () => answers.keys();
@@ -66,7 +70,10 @@ export function openProviderCalls(options: ProviderCallsOptions): ProviderCalls 
       grants.refuseFenced(callingNode, call);
       const grant =
         grants.find(callingNode, operation, call) ?? (await grants.findOrAsk(callingNode, operation, call));
-      message.respond(await perform(call, grant, operation));
+      const uses: string[] = [];
+      const answer = await perform(call, grant, operation, uses);
+      if (uses.length === 0) message.respond(answer);
+      else message.respond(answer, { [headers.uses]: uses.slice(-auditLimits.usesPerAnswerMax).join(",") });
     } catch (error) {
       if (!(error instanceof Failure))
         log.error({ provider, error: String(error) }, "a capability call ran into a bug");
@@ -78,9 +85,11 @@ export function openProviderCalls(options: ProviderCallsOptions): ProviderCalls 
     call: CapabilityCall,
     { name, assignment }: Grant,
     operation: string,
+    uses: string[],
   ): Promise<Uint8Array> {
     const { config, permissions } = assignment;
-    const scope = { lattice, instanceId: call.instanceId, name, config, permissions, streams };
+    const used = (permission: string) => void uses.push(permission);
+    const scope = { lattice, instanceId: call.instanceId, name, config, permissions, streams, used };
     return capability.call(scope, operation, call.payload);
   }
 

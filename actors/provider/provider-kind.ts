@@ -21,6 +21,8 @@ export interface ProviderWorld {
   readonly announce: (address: string) => void;
   /** It cannot go on: it is closed, and its supervisor makes another one. Later calls of this do nothing. */
   readonly broken: (reason: string) => void;
+  /** The bus refused a connection of its own something; becomes a fact, once a second for each subject. */
+  readonly busRefused: (operation: "publish" | "subscribe", subject: string) => void;
   /** Messages for an instance were lost; becomes a fact. */
   readonly dropped: (instanceId: string, topic: string, count: number) => void;
 }

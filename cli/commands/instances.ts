@@ -31,6 +31,7 @@ interface StartFlags {
   spread?: string;
   onNodeLoss: "stay" | "relocate";
   reuse: boolean;
+  audit: boolean;
   wait: "running" | "accepted";
   dryRun: boolean;
 }
@@ -57,6 +58,11 @@ export function addStart(program: Command, surroundings: Surroundings): void {
     .option("--spread <label>", "evenly over the values of that label first")
     .option("--on-node-loss <what>", "stay or relocate", "stay")
     .option("--no-reuse", "a fresh guest for every call")
+    .option(
+      "--audit",
+      "keep all that is refused to it, for `wasmatrix audit`; it is refused all the same",
+      false,
+    )
     .option("--wait <until>", "running or accepted", "running")
     .option("--dry-run", "only show which nodes would take them, and why", false)
     .action((module: string, flags: StartFlags, command: Command) =>
@@ -92,6 +98,7 @@ async function requestOf(module: string, flags: StartFlags): Promise<QuestionOf<
     ...(flags.spread === undefined ? {} : { spread: flags.spread }),
     onNodeLoss: flags.onNodeLoss,
     reuse: flags.reuse,
+    ...(flags.audit ? { audit: true } : {}),
     wait: flags.wait,
   };
 }

@@ -1,12 +1,16 @@
 import { availableParallelism, homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
+import type { ControlPlaneTrust } from "../../actors/control-plane/signed-work.ts";
 import type { NodeAgent } from "../../actors/node-agent/node-agent.ts";
 import type { NatsOptions } from "../../src/bus/nats-client.ts";
 import { randomId, systemChance } from "../../src/chance.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { Directory } from "../../src/directory/directory.ts";
 import { cliLimits, nodeLimits } from "../../src/limits.ts";
+import type { Credentials } from "../../src/protocol/credentials.ts";
+import { Failure } from "../../src/protocol/errors.ts";
+import { busOptionsOf } from "../auth/sign-in.ts";
 import { directoryOf } from "../open-directory.ts";
 import { type Part, runPart } from "../part.ts";
 import { bytesOf, ids, keyValue, wholeNumber, words } from "../parse/usage.ts";
@@ -52,6 +56,7 @@ export function addParts(program: Command, surroundings: Surroundings): void {
     .option("--http-port <n>", "of the http server; 8080 if that is free, else the next that is", wholeNumber)
     .option("--state <directory>", "where the bus, the modules and the logs are kept")
     .option("--cells <n>", "threads that run guests")
+    .option("--open", "without roles: whoever reaches the bus may do everything")
     .option("--etcd <urls>", etcdSays)
     .action((flags: UpFlags, command: Command) =>
       runWith(surroundings, command, async (session) => {
@@ -70,7 +75,8 @@ export function addParts(program: Command, surroundings: Surroundings): void {
       runWith(surroundings, command, (session) =>
         runPart(
           session,
-          { component: "control-plane", id: flags.id ?? `cp-${randomId(6)}` },
+          command.optsWithGlobals(),
+          { component: "control-plane", id: flags.id, idOtherwise: `cp-${randomId(6)}` },
           flags.endWithStdin,
           controlPlane(flags),
         ),
@@ -90,7 +96,8 @@ export function addParts(program: Command, surroundings: Surroundings): void {
       runWith(surroundings, command, (session) =>
         runPart(
           session,
-          { component: "node", id: flags.id ?? `node-${randomId(6)}` },
+          command.optsWithGlobals(),
+          { component: "node", id: flags.id, idOtherwise: `node-${randomId(6)}` },
           flags.endWithStdin,
           node(flags),
         ),
@@ -100,7 +107,7 @@ export function addParts(program: Command, surroundings: Surroundings): void {
 
 function controlPlane({ etcd, expectNodes }: ControlPlaneFlags): Part {
   const openDirectory = directoryOf(etcd);
-  return async ({ lattice, clock }, { id, bus, log }) => {
+  return async ({ lattice, clock }, { id, bus, log, credentials }) => {
     const directory = await openDirectory({ lattice, clock, log });
     const { startControlPlane } = await import("../../actors/control-plane/control-plane.ts");
     const chance = systemChance;
@@ -113,6 +120,7 @@ function controlPlane({ etcd, expectNodes }: ControlPlaneFlags): Part {
       log,
       directory,
       expectNodes,
+      trust: controlPlaneTrust(credentials),
     });
     return { ready: started.ready, stop: () => ending(() => started.stop(), directory) };
   };
@@ -120,7 +128,7 @@ function controlPlane({ etcd, expectNodes }: ControlPlaneFlags): Part {
 
 function node(flags: NodeFlags): Part {
   const openDirectory = directoryOf(flags.etcd);
-  return async (session, { id, bus, log }) => {
+  return async (session, { id, bus, log, credentials }) => {
     const { startNodeAgent } = await import("../../actors/node-agent/node-agent.ts");
     const { createCatalog } = await import("../providers/catalog.ts");
     const { engineLauncher } = await import("../../src/wasm/engine-process.ts");
@@ -150,10 +158,12 @@ function node(flags: NodeFlags): Part {
       instancesMax: flags.instancesMax,
       launchEngine,
       registry,
+      trust: credentials,
       ...(flags.modulesMax === undefined ? {} : { modulesBytesMax: flags.modulesMax }),
       providers: [],
       catalog: createCatalog({
-        nats: busOf(session, `providers of ${id}`),
+        nats: busOf(session, `providers of ${id}`, "application"),
+        credentials,
         clock,
         moduleDirectory: flags.providerModules === undefined ? undefined : resolve(flags.providerModules),
       }),
@@ -161,6 +171,20 @@ function node(flags: NodeFlags): Part {
     });
     return { ready: started.ready, stop: () => stopNode(started, directory) };
   };
+}
+
+/** INVALID_REQUEST for credentials with which nodes would refuse all that it tells them. */
+function controlPlaneTrust(credentials: Credentials | undefined): ControlPlaneTrust | undefined {
+  if (credentials === undefined) return undefined;
+  const { roots, signing } = credentials;
+  if (signing !== undefined) return { roots, signing };
+  throw new Failure(
+    "INVALID_REQUEST",
+    "these credentials hold nothing that a control plane could sign with",
+    {
+      fix: "Make some that do: wasmatrix auth add control-plane <id>",
+    },
+  );
 }
 
 /** A node whose credentials cannot be read says so when it starts, not when a module is wanted. */
@@ -186,9 +210,8 @@ async function ending(stop: () => Promise<void>, directory: Directory | undefine
 }
 
 /** The same bus for another connection: of a process of its own, or of what needs more than the port. */
-export function busOf({ nats, creds }: Session, name: string): NatsOptions {
-  const credentials = creds === undefined ? {} : { credsFile: creds };
-  return { servers: nats.split(","), name, ...credentials, connectTimeoutMs: cliLimits.partConnectTimeoutMs };
+export function busOf(session: Session, name: string, user: "nats" | "application" = "nats"): NatsOptions {
+  return { ...busOptionsOf(session, user), name, connectTimeoutMs: cliLimits.partConnectTimeoutMs };
 }
 
 /** Where a process keeps modules when nobody says. */

@@ -32,8 +32,14 @@ export function addProvider(program: Command, surroundings: Surroundings): void 
     .action((words: string[], flags: PartFlags & ProviderFlags, command: Command) =>
       runWith(surroundings, command, (session) => {
         const stem = words.length === 1 ? kindOf(words[0] ?? "") : "providers";
-        const id = flags.id ?? `${stem.startsWith("module:") ? "provider" : stem}-${randomId(6)}`;
-        return runPart(session, { component: "provider", id }, flags.endWithStdin, host(words, flags));
+        const idOtherwise = `${stem.startsWith("module:") ? "provider" : stem}-${randomId(6)}`;
+        return runPart(
+          session,
+          command.optsWithGlobals(),
+          { component: "provider", id: flags.id, idOtherwise },
+          flags.endWithStdin,
+          host(words, flags),
+        );
       }),
     );
 }
@@ -46,13 +52,18 @@ export function backendOf(text: string, before: Record<string, string> = {}): Re
 
 function host(words: readonly string[], flags: PartFlags & ProviderFlags): Part {
   const openDirectory = directoryOf(flags.etcd);
-  return async (session, { id, bus, log }) => {
+  return async (session, { id, bus, log, credentials }) => {
     const { startNodeAgent } = await import("../../actors/node-agent/node-agent.ts");
     const { createCatalog } = await import("../providers/catalog.ts");
     const orders = providerOrders(words, flags);
     const files = orders.flatMap(({ kind }) => (kind.startsWith("module:") ? [kind.slice(7)] : []));
     const { lattice, clock } = session;
-    const catalog = createCatalog({ nats: busOf(session, `providers of ${id}`), clock, moduleFiles: files });
+    const catalog = createCatalog({
+      nats: busOf(session, `providers of ${id}`, "application"),
+      clock,
+      credentials,
+      moduleFiles: files,
+    });
     const providers = await Promise.all(orders.map((order) => catalog.resolve(order)));
     if (new Set(providers.map(({ provider }) => provider)).size < providers.length)
       throw new Failure("INVALID_REQUEST", "two of these providers have the same name", {
@@ -69,6 +80,7 @@ function host(words: readonly string[], flags: PartFlags & ProviderFlags): Part 
       labels: {},
       modulesDirectory: defaultModules(session, id),
       instancesMax: 0,
+      trust: credentials,
       providers,
       catalog,
       directory,

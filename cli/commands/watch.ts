@@ -4,7 +4,7 @@ import { type Fact, type FactKind, factKinds } from "../../src/protocol/facts.ts
 import { InvalidArgumentError } from "commander";
 import { wholeNumber } from "../parse/usage.ts";
 import { factLine } from "../render/fact.ts";
-import { timeOfDay } from "../render/quantities.ts";
+import { logLine } from "../render/log-line.ts";
 import { type Session, type Surroundings, withClient } from "../session.ts";
 import { resolveIds } from "../target.ts";
 
@@ -32,7 +32,9 @@ export function addWatch(program: Command, surroundings: Surroundings): void {
         const feed = flags.follow ? client.facts({ ...instance, kinds: wanted }) : undefined;
         await feed?.ready;
         const shown = new Set<string>();
-        if (flags.limit > 0) {
+        // Whoever only watches may ask nobody for what was before.
+        const mayAsk = !flags.follow || session.credentials?.role !== "observer";
+        if (flags.limit > 0 && mayAsk) {
           const [only] = wanted.length === 1 ? wanted : [];
           const kind = only === undefined ? {} : { kind: only };
           const latest = await client.latestFacts({ ...instance, ...kind, limit: flags.limit });
@@ -56,13 +58,7 @@ export function addWatch(program: Command, surroundings: Surroundings): void {
         if (word !== undefined) await resolveIds(client, word);
         const feed = client.logs(word);
         await feed.ready;
-        await follow(feed, session, (line) => {
-          const { paint } = session;
-          const dropped =
-            line.dropped === undefined ? "" : paint.yellow(` (${line.dropped} lines left out before)`);
-          const text = line.stream === "stderr" ? paint.yellow(line.text) : line.text;
-          return `${paint.dim(timeOfDay(line.at))}  ${paint.bold(line.instanceId)}  ${text}${dropped}`;
-        });
+        await follow(feed, session, (line) => logLine(session.paint, line));
       }),
     );
 }

@@ -1,17 +1,22 @@
 import type { CreateCapability, ProviderBackend, ProviderKind } from "../../actors/provider/provider-kind.ts";
 import type { ProviderCatalog } from "../../actors/provider/provider-kind.ts";
 import { createProviderCatalog, modulePrefix } from "../../actors/provider/provider-catalog.ts";
-import { connectClient, type NatsOptions } from "../../src/bus/nats-client.ts";
+import { busOn } from "../../src/bus/nats-bus.ts";
+import { connectClient, inboxPrefixFor, type NatsOptions } from "../../src/bus/nats-client.ts";
 import type { Capability } from "../../src/capabilities/capability.ts";
 import type { Clock } from "../../src/clock.ts";
+import type { Credentials } from "../../src/protocol/credentials.ts";
 import { checkHttpServer, listenOf, routesOf } from "./http-server-config.ts";
+import { hostedAs } from "./hosted-as.ts";
 import { kindInDirectory, loadKind } from "./load-kind.ts";
 import { checkJetStream, type JetStreamSettings, jetStreamSettings, redisUrl } from "./store-config.ts";
 
 /** What the providers of a process are made with. */
 export interface CatalogOptions {
-  /** For backends that need a connection of their own: JetStream. */
+  /** For what is outside the lattice's own subjects: JetStream, topics of applications. */
   readonly nats: NatsOptions;
+  /** Of whoever hosts them; without any, everything may be hosted. */
+  readonly credentials?: Credentials | undefined;
   readonly clock: Clock;
   /** Files below it can be asked for over the bus, as `module:<file>`. */
   readonly moduleDirectory?: string | undefined;
@@ -24,10 +29,11 @@ export interface CatalogOptions {
  * backend is loaded before it is created.
  */
 export function createCatalog(options: CatalogOptions): ProviderCatalog {
-  const { nats, clock, moduleDirectory, moduleFiles = [] } = options;
-  const own = kinds(nats, clock);
-  if (moduleDirectory === undefined && moduleFiles.length === 0) return createProviderCatalog(own);
-  return createProviderCatalog(own, {
+  const { nats, clock, credentials, moduleDirectory, moduleFiles = [] } = options;
+  const own = kinds(nats, clock, credentials !== undefined);
+  if (moduleDirectory === undefined && moduleFiles.length === 0)
+    return hostedAs(credentials, createProviderCatalog(own));
+  const catalog = createProviderCatalog(own, {
     kinds: [
       ...moduleFiles.map((file) => `${modulePrefix}${file}`),
       ...(moduleDirectory === undefined ? [] : [`${modulePrefix}*`]),
@@ -35,9 +41,10 @@ export function createCatalog(options: CatalogOptions): ProviderCatalog {
     // Whoever may send commands could otherwise have any file of this machine run.
     load: (path) => (moduleFiles.includes(path) ? loadKind(path) : kindInDirectory(moduleDirectory, path)),
   });
+  return hostedAs(credentials, catalog);
 }
 
-function kinds(nats: NatsOptions, clock: Clock): ProviderKind[] {
+function kinds(nats: NatsOptions, clock: Clock, hasRoles: boolean): ProviderKind[] {
   const memory = (create: CreateCapability): ProviderBackend => ({
     describe: "in the memory of its process, gone when that ends",
     configKeys: [],
@@ -87,13 +94,20 @@ function kinds(nats: NatsOptions, clock: Clock): ProviderKind[] {
           withConnection({ ...nats, name: `provider ${world.provider}` }, clock, async (connection) => {
             const { createNatsMessaging } =
               await import("../../src/capabilities/messaging/nats-messaging.ts");
-            const { bus, lattice, log, dropped } = world;
+            const { bus, lattice, log, dropped, busRefused } = world;
+            // The connection of the lattice may not touch topics, nor this one the lattice.
+            const topicBus = hasRoles
+              ? busOn(connection, inboxPrefixFor(nats), clock, (status) => {
+                  if (status.type === "refused") busRefused(status.operation, status.subject);
+                })
+              : bus;
             return createNatsMessaging({
               bus,
               lattice,
               clock,
               log,
               connection,
+              topicBus,
               onDropped: ({ instanceId }, topic, count) => dropped(instanceId, topic, count),
             });
           }),

@@ -2,6 +2,7 @@ import type { Fact, FactData, FactKind } from "../../src/protocol/facts.ts";
 import { instanceIdOf } from "../../src/client/read-feed.ts";
 import type { Paint } from "./paint.ts";
 import { duration, shortDigest, size, timeOfDay } from "./quantities.ts";
+import { onTerminal } from "./terminal-text.ts";
 
 type Sentences = { readonly [K in FactKind]: (data: FactData<K>) => string };
 
@@ -15,6 +16,10 @@ const sentences: Sentences = {
     `has the labels ${Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(", ")}`,
+  "node.trusted": () => "takes commands of a control plane that is new to it",
+  "command.refused": (data) => `refused ${data.row} (${data.reason}), ${times(data.count, "time")}`,
+  "bus.refused": (data) =>
+    `was refused by the bus: ${data.operation} ${data.subject}, ${times(data.count, "time")}`,
   "node.left": (data) => `left: ${data.reason}`,
   "instance.starting": (data) =>
     `starting ${data.spec.name ?? data.spec.instanceId} from module ${shortDigest(data.spec.moduleHash)}`,
@@ -36,7 +41,11 @@ const sentences: Sentences = {
     `may use ${assignment.capabilityId}: ${assignment.permissions.join(", ")}`,
   "capability.revoked": (data) => `may no longer use ${data.capabilityId}`,
   "capability.denied": (data) =>
-    `was denied ${data.providerType} ${data.operation}: it lacks ${data.permission}  → ${data.fix}`,
+    data.permission === ""
+      ? `was denied ${data.providerType} ${data.operation}: no grant allows it`
+      : `was denied ${data.providerType} ${data.operation}: it lacks ${data.permission}  → ${data.fix}`,
+  "capability.used": ({ capabilityId, permission, exactly }) =>
+    `uses ${permission} of ${capabilityId}${exactly === undefined ? "" : `, as ${exactly}`}`,
   "provider.starting": (data) => `provider ${data.provider} (${data.backend}) starts`,
   "provider.available": (data) => `provider ${data.provider} (${data.backend}) is available`,
   "provider.unwell": (data) => `provider ${data.provider} is not well: ${data.reason}`,
@@ -61,15 +70,17 @@ const sentences: Sentences = {
 
 /** What a fact says, in words. */
 export function sentenceOf(fact: Fact): string {
-  return (sentences[fact.kind] as (data: unknown) => string)(fact.data);
+  // A newer minor version states kinds that this one has no words for.
+  const sentence = sentences[fact.kind] as ((data: unknown) => string) | undefined;
+  return sentence?.(fact.data) ?? `says: ${JSON.stringify(fact.data)}`;
 }
 
 /** A fact on one line: when, where, what kind, and what it says. */
 export function factLine(paint: Paint, fact: Fact): string {
   const instanceId = instanceIdOf(fact);
   const who = instanceId === undefined ? fact.node : `${fact.node}/${instanceId}`;
-  const says = sentenceOf(fact).replaceAll(/\p{Cc}+/gu, " ");
-  return `${paint.dim(timeOfDay(fact.at))}  ${colourOf(paint, fact.kind)(fact.kind.padEnd(20))}  ${paint.bold(who)} ${says}`;
+  const says = onTerminal(sentenceOf(fact).replaceAll(/\p{Cc}+/gu, " "));
+  return `${paint.dim(onTerminal(timeOfDay(fact.at)))}  ${colourOf(paint, fact.kind)(fact.kind.padEnd(20))}  ${paint.bold(who)} ${says}`;
 }
 
 function colourOf(paint: Paint, kind: FactKind): (text: string) => string {

@@ -3,6 +3,7 @@ import type { ModulesListed, NodeSummary, ProviderSummary } from "../../src/prot
 import type { InstanceDetail, InstanceSummary } from "../../src/protocol/instance-spec.ts";
 import { type Paint, paintStatus } from "./paint.ts";
 import { ago, duration, shortDigest, size } from "./quantities.ts";
+import { onTerminal } from "./terminal-text.ts";
 import { pairs, table } from "./table.ts";
 
 /** Instances as a table. */
@@ -11,7 +12,7 @@ export function instanceTable(paint: Paint, nowMs: number, instances: readonly I
   const rows = instances.map((one) => [
     paint.bold(one.instanceId),
     one.name ?? "",
-    paintStatus(paint, one.status),
+    `${paintStatus(paint, one.status)}${one.audit === true ? paint.cyan(" audit") : ""}`,
     ago(one.since, nowMs),
     String(one.restarts),
     one.nodeId,
@@ -27,7 +28,7 @@ export function nodeTable(
   nodes: readonly z.infer<typeof NodeSummary>[],
 ): string {
   if (nodes.length === 0) return paint.dim("no nodes; start one: wasmatrix node");
-  const reasons = nodes.some((node) => node.reason !== undefined);
+  const reasons = nodes.some((node) => node.reason !== undefined || (node.busRefused ?? 0) > 0);
   const rows = nodes.map((node) => [
     paint.bold(node.nodeId),
     paintStatus(paint, node.status),
@@ -40,12 +41,18 @@ export function nodeTable(
       .filter(([key]) => !key.startsWith("wasmatrix."))
       .map(([key, value]) => `${key}=${value}`)
       .join(" "),
-    node.hostname,
+    onTerminal(node.hostname),
     ago(node.lastHeardAt, nowMs),
-    ...(reasons ? [paint.yellow(node.reason ?? "")] : []),
+    ...(reasons ? [paint.yellow(noteOf(node))] : []),
   ]);
   const head = ["node", "status", "instances", "memory", "cpu", "free", "labels", "host", "heard"];
   return table(paint, reasons ? [...head, ""] : head, rows);
+}
+
+function noteOf({ reason, busRefused = 0 }: z.infer<typeof NodeSummary>): string {
+  const refused =
+    busRefused === 0 ? [] : [`the bus refused it ${busRefused} ${busRefused === 1 ? "time" : "times"}`];
+  return [...(reason === undefined ? [] : [reason]), ...refused].join("; ");
 }
 
 /** Providers as a table. */
@@ -63,7 +70,7 @@ export function providerTable(
     one.nodeId,
     ago(one.since, nowMs),
     String(one.restarts ?? 0),
-    one.reason ?? one.address ?? "",
+    onTerminal(one.reason ?? one.address ?? ""),
   ]);
   return table(paint, ["provider", "type", "status", "backend", "node", "since", "restarts", ""], rows);
 }
@@ -87,7 +94,7 @@ export function instanceSheet(paint: Paint, nowMs: number, one: InstanceDetail):
     ["name", one.name ?? paint.dim("none")],
     [
       "status",
-      `${paintStatus(paint, one.status)} since ${ago(one.since, nowMs)}${one.reason === undefined ? "" : `: ${one.reason}`}`,
+      `${paintStatus(paint, one.status)} since ${ago(one.since, nowMs)}${one.reason === undefined ? "" : `: ${onTerminal(one.reason)}`}`,
     ],
     ["node", one.nodeId],
     ["module", one.moduleHash],
@@ -105,18 +112,23 @@ export function instanceSheet(paint: Paint, nowMs: number, one: InstanceDetail):
       "limits",
       `${size(one.limits.memoryBytes)}, fuel ${one.limits.fuel} and ${duration(one.limits.timeoutMs)} a call`,
     ],
+    ...(one.audit === true
+      ? [["audit", "what is refused to it is kept: wasmatrix audit"] as [string, string]]
+      : []),
     ...Object.entries(one.config).map(([key, value]): [string, string] => ["config", `${key}=${value}`]),
     ...one.capabilities.map((grant): [string, string] => ["grant", grantText(grant)]),
   ];
   if (one.capabilities.length === 0) entries.push(["grant", paint.dim("none")]);
   const crash = one.lastCrash;
   if (crash === undefined) return pairs(paint, entries);
-  const during = crash.operation === undefined ? "" : ` during ${crash.operation}`;
+  const during = crash.operation === undefined ? "" : ` during ${onTerminal(crash.operation)}`;
   entries.push([
     "last crash",
-    `${paint.red(crash.reason)}${during}, ${ago(crash.at, nowMs)}: ${crash.message}`,
+    `${paint.red(crash.reason)}${during}, ${ago(crash.at, nowMs)}: ${onTerminal(crash.message)}`,
   ]);
-  const frames = (crash.backtrace ?? []).map((frame) => `            ${paint.dim("at")} ${frame}`);
+  const frames = (crash.backtrace ?? []).map(
+    (frame) => `            ${paint.dim("at")} ${onTerminal(frame)}`,
+  );
   return [pairs(paint, entries), ...frames].join("\n");
 }
 

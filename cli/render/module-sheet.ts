@@ -5,6 +5,7 @@ import type { ModuleDescription } from "../../src/wasm/describe-module.ts";
 import type { Paint } from "./paint.ts";
 import { size } from "./quantities.ts";
 import { pairs } from "./table.ts";
+import { onTerminal } from "./terminal-text.ts";
 
 /** A module in a file, as whoever is to run it wants to see it. */
 export interface DescribedFile extends ModuleDescription {
@@ -33,12 +34,14 @@ export function moduleSheet(paint: Paint, module: DescribedFile): string {
     ["file", `${paint.bold(module.file)}, ${size(module.sizeBytes)}`],
     ["kind", kind],
     ["memory", `${size(memoryBytesMin)} to begin with`],
-    ["imports", imports.length === 0 ? "nothing" : imports.join("\n")],
+    ["imports", imports.length === 0 ? "nothing" : imports.map((one) => onTerminal(one)).join("\n")],
     [
       "operations",
       operations === undefined
         ? "any: the guest decides by the name"
-        : operations.map(({ name, signature = "" }) => `${name}${paint.dim(signature)}`).join("\n"),
+        : operations
+            .map(({ name, signature = "" }) => `${onTerminal(name)}${paint.dim(onTerminal(signature))}`)
+            .join("\n"),
     ],
     [
       "can use",

@@ -19,8 +19,15 @@ pkill -P $guard 2>/dev/null; kill $guard 2>/dev/null
 exit $code`;
 
 /** The command that runs the nats-server of the PATH on the loopback address, with JetStream, until its stdin ends. */
-export function natsCommand(port: number, stateDirectory: string): { command: string; args: string[] } {
+export function natsCommand(
+  port: number,
+  stateDirectory: string,
+  /** That of a lattice with roles; without one anybody of this machine may do everything. */
+  configFile: string | undefined,
+): { command: string; args: string[] } {
   if (spawnSync("nats-server", ["--version"]).status !== 0) throw noServer();
+  if (configFile !== undefined)
+    return { command: "/bin/sh", args: ["-c", guarded, "nats-part", "-c", configFile] };
   const store = join(stateDirectory, "jetstream");
   mkdirSync(store, { recursive: true });
   const config = join(stateDirectory, "nats.conf");

@@ -10,6 +10,7 @@ import type { Session } from "../session.ts";
 export async function untilAnswering(
   session: Session,
   url: string,
+  credsFile: string | undefined,
   partsReady: Promise<void>,
   abandoned: AbortSignal,
 ): Promise<boolean> {
@@ -18,6 +19,7 @@ export async function untilAnswering(
     servers: url,
     lattice,
     name: "wasmatrix-up",
+    ...(credsFile === undefined ? {} : { credsFile }),
     wait: true,
     connectTimeoutMs: cliLimits.partConnectTimeoutMs,
   });

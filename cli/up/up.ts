@@ -1,19 +1,21 @@
 import { mkdirSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createActor, toPromise } from "xstate";
 import type { ChildSpec } from "../../actors/supervisor/child-spec.ts";
 import { supervisorMachine } from "../../actors/supervisor/supervisor-machine.ts";
+import { assertNoStrangers } from "../../src/bus/strangers.ts";
 import { systemChance } from "../../src/chance.ts";
 import { etcdEndpoints } from "../../src/directory/endpoints.ts";
 import { cliLimits } from "../../src/limits.ts";
 import { assertId } from "../../src/protocol/ids.ts";
+import { stateHome } from "../auth/context.ts";
 import { pairs } from "../render/table.ts";
 import type { Session } from "../session.ts";
 import { partReady } from "../part-ready.ts";
 import { freePort, natsCommand } from "./nats-part.ts";
 import { partMachine, type PartInput } from "./part-machine.ts";
+import { announceAuth, prepareAuth } from "./up-auth.ts";
 import { untilAnswering } from "./until-answering.ts";
 
 const mainFile = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -24,6 +26,8 @@ export interface UpFlags {
   readonly httpPort?: number;
   readonly state?: string;
   readonly cells?: string;
+  /** Without roles: whoever reaches the bus may do everything. */
+  readonly open?: boolean;
   /** Addresses of etcd, for all parts. */
   readonly etcd?: string;
 }
@@ -32,13 +36,14 @@ export interface UpFlags {
 export async function up(session: Session, flags: UpFlags): Promise<void> {
   const { lattice, paint, clock, env } = session;
   assertId(lattice, "lattice");
-  const state = resolve(flags.state ?? defaultState(env, lattice));
+  const state = resolve(flags.state ?? join(stateHome(env), lattice));
   const logs = join(state, "logs");
   mkdirSync(logs, { recursive: true });
   const etcd = flags.etcd === undefined ? [] : ["--etcd", etcdEndpoints(flags.etcd).join(",")];
   const port = await freePort("--port", flags.port, [4222]);
   const httpPort = await freePort("--http-port", flags.httpPort, httpPorts);
-  const url = `nats://127.0.0.1:${port}`;
+  const auth = flags.open === true ? undefined : prepareAuth(session, state, port);
+  const url = auth?.url ?? `nats://127.0.0.1:${port}`;
   const http = `http://127.0.0.1:${httpPort}`;
   const starting = new Set<string>();
   const allReady = Promise.withResolvers<void>();
@@ -48,7 +53,8 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
       command,
       args,
       saysWhenReady,
-      env: { ...env, NATS_URL: url },
+      // Who it is stands in its flags, or nowhere.
+      env: { ...env, NATS_URL: url, WASMATRIX_CREDS: undefined },
       logFile: join(logs, `${id}.log`),
     };
     return {
@@ -60,20 +66,21 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
       stopMs: cliLimits.partStopMs + 1_000,
     };
   };
-  const own = (id: string, ...args: string[]) => {
+  const own = (id: string, role: "control-plane" | "node" | "provider", ...args: string[]) => {
     starting.add(id);
-    const common = ["--nats", url, "--lattice", lattice];
+    const creds = auth === undefined ? [] : ["--creds", auth.credsFile(role)];
+    const common = ["--nats", url, "--lattice", lattice, ...creds];
     return part(id, process.execPath, [mainFile, ...common, ...args, ...etcd, "--end-with-stdin"], true);
   };
-  const nats = natsCommand(port, state);
+  const nats = natsCommand(port, state, auth?.config);
   const cells = flags.cells === undefined ? [] : ["--cells", flags.cells];
   const supervisor = createActor(supervisorMachine, {
     input: {
       children: [
         part("nats-server", nats.command, nats.args, false),
-        own("control-plane", "control-plane"),
-        own("providers", ...standardProviders(`127.0.0.1:${httpPort}`)),
-        own("node", "node", "--id", "node-1", "--modules", join(state, "modules"), ...cells),
+        own("control-plane", "control-plane", "control-plane"),
+        own("providers", "provider", ...standardProviders(`127.0.0.1:${httpPort}`)),
+        own("node", "node", "node", "--id", "node-1", "--modules", join(state, "modules"), ...cells),
       ],
       now: () => clock.now(),
       chance: systemChance,
@@ -97,19 +104,26 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
   };
   session.ended.addEventListener("abort", stop, { once: true });
 
+  let forget = () => {};
   try {
     const abandoned = AbortSignal.any([session.ended, abortedBy(ended)]);
-    const answers = await untilAnswering(session, url, allReady.promise, abandoned);
-    if (answers)
-      session.show({ ok: true, nats: url, http, lattice, state, logs }, () =>
-        welcome(session, { url, http, state, logs }),
+    const creds = auth?.credsFile("operator");
+    const answers = await untilAnswering(session, url, creds, allReady.promise, abandoned);
+    if (answers) {
+      // Each part has looked as well; this one says it to whoever started them.
+      if (auth !== undefined) await assertNoStrangers({ servers: url }, clock);
+      forget = announceAuth(session, url, auth);
+      session.show(
+        { ok: true, nats: url, http, lattice, state, logs, ...(creds === undefined ? {} : { creds }) },
+        () => welcome(session, { url, http, state, logs, creds }),
       );
+    }
   } catch (error) {
     stop();
     await ended.catch(() => undefined);
     throw error;
   }
-  await ended;
+  await ended.finally(() => forget());
 }
 
 /** Of the http server: the usual one, and those that people take when that is in use. */
@@ -142,7 +156,7 @@ const policy = { type: "backoff", delayMs: 200, maxDelayMs: 5_000, maxRetries: 5
 
 function welcome(
   { paint, lattice }: Session,
-  at: { url: string; http: string; state: string; logs: string },
+  at: { url: string; http: string; state: string; logs: string; creds: string | undefined },
 ): string {
   const facts = pairs(paint, [
     ["lattice", paint.bold(lattice)],
@@ -150,6 +164,12 @@ function welcome(
     [
       "http",
       `${paint.bold(at.http)}  ${paint.dim("for guests with a grant like web=http-server:serve?path=/")}`,
+    ],
+    [
+      "operator",
+      at.creds === undefined
+        ? paint.yellow("anybody who reaches the bus")
+        : `${at.creds}  ${paint.dim("found by itself on this machine; --creds elsewhere")}`,
     ],
     ["state", at.state],
     ["logs", at.logs],
@@ -169,11 +189,6 @@ function welcome(
     "",
     paint.dim("Ctrl-C ends it all"),
   ].join("\n");
-}
-
-function defaultState(env: NodeJS.ProcessEnv, lattice: string): string {
-  const base = env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state");
-  return join(base, "wasmatrix", lattice);
 }
 
 function tailOf(file: string): string {

@@ -24,12 +24,13 @@ export async function startGuests(
   example: string,
   count: number,
   capabilities: readonly Assignment[] = [],
+  { nodeId, ...credentials }: { nodeId: string; credsFile?: string } = { nodeId: "node" },
 ): Promise<GuestEngine> {
   const moduleFile = exampleFile(example);
   const launch = engineLauncher({
     lattice,
-    nodeId: "node",
-    bus: { servers: url, name: "benchmark-node", connectTimeoutMs: 5_000 },
+    nodeId,
+    bus: { servers: url, name: "benchmark-node", connectTimeoutMs: 5_000, ...credentials },
     cells: 1,
     modulesDirectory: fileURLToPath(new URL("../../build/examples", import.meta.url)),
     clock: systemClock,

@@ -7,6 +7,8 @@ import { crashRestart, density, startKnown, startThousand } from "./lifecycles.t
 import { placeAmongHundred, relocateThousand, viewBytes } from "./nodes.ts";
 import { rebuild } from "./rebuild.ts";
 import { reduceFacts } from "./reducer.ts";
+import { callsWithRoles } from "./trust-roles.ts";
+import { trustedKvGets, trustedStarts } from "./trust.ts";
 
 /** Every benchmark by its name; those that need other people's programs say so in `peers`. */
 export const benchmarks: Readonly<
@@ -31,6 +33,9 @@ export const benchmarks: Readonly<
   "rebuild.100x1000": { run: (name) => rebuild(name, 100, 1_000) },
   "relocate.1000": { run: relocateThousand },
   "placement.100nodes.p50": { run: placeAmongHundred },
+  "trust.kv.get.64": { run: trustedKvGets },
+  "trust.call.echo.32B.64": { run: callsWithRoles },
+  "trust.start.known.p50": { run: trustedStarts },
   "view.bytes-per-instance": { run: viewBytes },
   "reducer.1M": { run: reduceFacts },
 };

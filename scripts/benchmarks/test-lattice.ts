@@ -6,6 +6,8 @@ import { connectNats } from "../../src/bus/nats-bus.ts";
 import { type AskControl, askControl } from "../../src/client/control.ts";
 import { systemClock, delay } from "../../src/clock.ts";
 import { Failure } from "../../src/protocol/errors.ts";
+import { issueCertificate } from "../../src/trust/certificate.ts";
+import { generateKeyPair, signingKeyFrom } from "../../src/trust/keys.ts";
 import { startNatsServer } from "../../test/support/nats-server.ts";
 import { exampleFile, lattice } from "./guest-engine.ts";
 import { type Program, startProgram } from "./program.ts";
@@ -21,8 +23,15 @@ export interface TestLattice extends AsyncDisposable {
   store(example: string): Promise<string>;
 }
 
-/** Starts one; `kv` adds a third process that hosts the kv provider. Resolves once the control plane knows them all. */
-export async function startTestLattice(options: { kv?: boolean } = {}): Promise<TestLattice> {
+/**
+ * Starts one; `kv` adds a third process that hosts the kv provider, `trust` has commands and grants signed. Resolves once
+ * the control plane knows them all.
+ */
+export async function startTestLattice(
+  options: { kv?: boolean; trust?: boolean } = {},
+): Promise<TestLattice> {
+  const trust = options.trust === true ? newTrust() : undefined;
+  const roots = trust === undefined ? [] : [trust.roots.join()];
   const modules = mkdtempSync(join(tmpdir(), "wasmatrix-bench-"));
   const stack = new AsyncDisposableStack();
   stack.defer(() => rmSync(modules, { recursive: true, force: true }));
@@ -30,10 +39,14 @@ export async function startTestLattice(options: { kv?: boolean } = {}): Promise<
   const bus = await connectNats({ servers: server.url, name: "benchmark", connectTimeoutMs: 5_000 });
   stack.defer(() => bus.close());
   const nodeId = "node-1";
-  stack.use(await startProgram("./programs/control-plane.ts", [server.url]));
-  const node = stack.use(await startProgram("./programs/node.ts", [server.url, nodeId, modules]));
-  if (options.kv)
-    stack.use(await startProgram("./programs/node.ts", [server.url, "kv-1", join(modules, "kv"), "kv"]));
+  const signing = trust === undefined ? [] : [JSON.stringify(trust)];
+  stack.use(await startProgram("./programs/control-plane.ts", [server.url, ...signing]));
+  const own = [server.url, nodeId, modules, "guests", ...roots];
+  const node = stack.use(await startProgram("./programs/node.ts", own));
+  if (options.kv) {
+    const kv = [server.url, "kv-1", join(modules, "kv"), "kv", ...roots];
+    stack.use(await startProgram("./programs/node.ts", kv));
+  }
   const control = askControl(bus, lattice);
   await untilComplete(control, options.kv ? 2 : 1);
   return {
@@ -50,6 +63,14 @@ export async function startTestLattice(options: { kv?: boolean } = {}): Promise<
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
+}
+
+/** A root, and a control plane that it certified. */
+function newTrust() {
+  const [root, own] = [generateKeyPair(), generateKeyPair()];
+  const claims = { lattice, controlPlane: "bench", key: own.key, until: "2099-01-01T00:00:00Z" };
+  const certificate = issueCertificate(signingKeyFrom(root.seed), claims);
+  return { roots: [root.key], signing: { seed: own.seed, certificate } };
 }
 
 /** Resolves once a control plane knows so many nodes completely; gives the instances that it knows of. */

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { busLimits } from "../limits.ts";
 import { Failure } from "../protocol/errors.ts";
+import { echo } from "../protocol/ids.ts";
 
 // The client writes names into the protocol as they are: a line break in a queue name is another command, and an
 // empty header name drops the message. Printable ASCII also keeps out NUL, spaces and look-alikes.
@@ -71,15 +72,15 @@ export function checkHeaders(headers: Readonly<Record<string, string>>): number 
       throw invalidName("header name", name, busLimits.headerNameBytesMax, "no colon");
     }
     if (name.toLowerCase() === "status") {
-      throw new Failure("INVALID_REQUEST", `the header ${name} is the server's own`, {
+      throw new Failure("INVALID_REQUEST", `the header ${echo(name)} is the server's own`, {
         fix: "Name it otherwise.",
       });
     }
     const valueBytes = Buffer.byteLength(value);
     if (valueBytes > busLimits.headerValueBytesMax || !arrivesUnchanged(value)) {
-      throw new Failure("INVALID_REQUEST", `the value of header ${name} cannot travel`, {
+      throw new Failure("INVALID_REQUEST", `the value of header ${echo(name)} cannot travel`, {
         fix: `Leave out line breaks, NUL and outer spaces, and keep it within ${busLimits.headerValueBytesMax} bytes.`,
-        details: { header: name, valueBytes },
+        details: { header: echo(name), valueBytes },
       });
     }
     bytes += name.length + valueBytes + ": \r\n".length;
@@ -93,7 +94,7 @@ function arrivesUnchanged(value: string): boolean {
 }
 
 function invalidName(what: string, name: string, bytesMax: number, rule: string): Failure {
-  return new Failure("INVALID_REQUEST", `${JSON.stringify(name.slice(0, 80))} is not a ${what}`, {
+  return new Failure("INVALID_REQUEST", `${echo(name)} is not a ${what}`, {
     fix: `Use printable ASCII without spaces, ${rule}, at most ${bytesMax} bytes.`,
     details: { what, bytes: Buffer.byteLength(name) },
   });

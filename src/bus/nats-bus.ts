@@ -8,7 +8,7 @@ import { alreadyClosed, closedWhilePending, connectionLost, notConnected } from 
 import { refusedByServer, timedOut } from "./failures.ts";
 import { checkFilter, checkInboxPrefix, checkQueue, checkSubject } from "./names.ts";
 import type { NatsClient, NatsOptions } from "./nats-client.ts";
-import { connectClient } from "./nats-client.ts";
+import { connectClient, inboxPrefixFor } from "./nats-client.ts";
 import type { Answering } from "./nats-message.ts";
 import { NatsMessage } from "./nats-message.ts";
 import type { Outbound } from "./nats-outbound.ts";
@@ -20,10 +20,7 @@ import type { StatusFeed } from "./status-feed.ts";
 import { createStatusFeed } from "./status-feed.ts";
 
 /** Where and as whom to connect; plain data, so that it can be posted to a thread. */
-export interface BusOptions extends NatsOptions {
-  /** What the role may subscribe to for its answers: `_INBOX` (default) or `_INBOX.<role>.<id>`. */
-  readonly inboxPrefix?: string;
-}
+export type BusOptions = NatsOptions;
 
 /** What `connectNats` takes besides: the first listener, which alone hears of `connected`, and time. */
 export interface BusSurroundings {
@@ -36,9 +33,19 @@ export interface BusSurroundings {
  * COMMUNICATION_FAILURE when no server is reached in time or the credentials are refused, INVALID_REQUEST.
  */
 export async function connectNats(options: BusOptions & BusSurroundings): Promise<Bus> {
-  const { inboxPrefix, onStatus, clock = systemClock } = options;
+  const { onStatus, clock = systemClock } = options;
+  const inboxPrefix = inboxPrefixFor(options);
   if (inboxPrefix !== undefined) checkInboxPrefix(inboxPrefix);
-  const client = await connectClient(options, clock);
+  return busOn(await connectClient(options, clock), inboxPrefix, clock, onStatus);
+}
+
+/** The port on a client that is connected already, and that its `close` closes: for what needs the client as well. */
+export function busOn(
+  client: NatsClient,
+  inboxPrefix: string | undefined,
+  clock: Clock,
+  onStatus?: BusSurroundings["onStatus"],
+): Bus {
   return createNatsBus({
     client,
     clock,

@@ -5,7 +5,7 @@ import type { Clock } from "../clock.ts";
 import { delay } from "../clock.ts";
 import { busLimits } from "../limits.ts";
 import { Failure } from "../protocol/errors.ts";
-import { authenticatorFrom } from "./credentials.ts";
+import { authenticatorFrom, type CredentialsUser, inboxPrefixIn } from "./credentials.ts";
 import { attemptToConnect } from "./nats-attempt.ts";
 
 /** Where and as whom to connect. */
@@ -14,11 +14,24 @@ export interface NatsOptions {
   readonly servers: string | readonly string[];
   /** What the server shows for this connection. */
   readonly name: string;
-  /** A seed or a `.creds` file; see `authenticatorFrom`. */
+  /** See `authenticatorFrom`. */
   readonly credsFile?: string;
+  /** Which user of that file; `nats` unless said. */
+  readonly user?: CredentialsUser;
+  /** What the role may subscribe to for its answers; what the credentials say, else `_INBOX`. */
+  readonly inboxPrefix?: string;
+  /** Files for TLS; with any of them, and with `tls://`, a connection without TLS is refused. */
+  readonly tls?: TlsFiles;
   /** Whether to go on trying until the deadline (default), or to fail with the first refused connection. */
   readonly waitOnFirstConnect?: boolean;
   readonly connectTimeoutMs: number;
+}
+
+/** PEM files: who is believed to be a server, and who this client is where servers ask. */
+export interface TlsFiles {
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
 }
 
 /** The parts of the client that have no public name; the version is pinned by the lockfile, and the tests use each. */
@@ -53,11 +66,24 @@ export async function connectClient(options: NatsOptions, clock: Clock): Promise
   }
 }
 
+/** Where answers to this connection go. */
+export function inboxPrefixFor({ inboxPrefix, credsFile, user }: NatsOptions): string | undefined {
+  return inboxPrefix ?? inboxPrefixIn(credsFile, user);
+}
+
 function clientOptionsFrom(options: NatsOptions): ConnectionOptions {
+  const inboxPrefix = inboxPrefixFor(options);
+  const servers = typeof options.servers === "string" ? [options.servers] : [...options.servers];
+  // The client takes `tls://` for a wish, and goes on in the clear with whoever says that there is no TLS here.
+  const tls = options.tls ?? (servers.some((server) => server.startsWith("tls://")) ? {} : undefined);
   return {
-    servers: typeof options.servers === "string" ? options.servers : [...options.servers],
+    servers,
     name: options.name,
-    ...(options.credsFile === undefined ? {} : { authenticator: authenticatorFrom(options.credsFile) }),
+    ...(options.credsFile === undefined
+      ? {}
+      : { authenticator: authenticatorFrom(options.credsFile, options.user) }),
+    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+    ...(tls === undefined ? {} : { tls }),
     timeout: Math.min(busLimits.dialTimeoutMs, options.connectTimeoutMs),
     // The client's own loop for the first connection cannot be ended; connectClient has one that can.
     waitOnFirstConnect: false,
@@ -80,12 +106,23 @@ function connectFailed(options: NatsOptions, error: unknown): Failure {
     return new Failure("INVALID_REQUEST", `cannot connect to ${servers}: ${error.message}`, { cause: error });
   }
   if (error instanceof AuthorizationError) {
-    return new Failure("COMMUNICATION_FAILURE", `the server at ${servers} refuses these credentials`, {
-      fix: "Check the credentials file, and that the server's configuration has its user.",
-      retry: "never",
-      details: { servers, unauthorized: true },
-      cause: error,
-    });
+    return options.credsFile === undefined
+      ? new Failure("COMMUNICATION_FAILURE", `the server at ${servers} lets in nobody without credentials`, {
+          fix: "Say who you are: --creds <file> or WASMATRIX_CREDS. `wasmatrix auth add <role> <id>` makes such a file, where the lattice's are.",
+          retry: "never",
+          details: { servers, unauthorized: true },
+          cause: error,
+        })
+      : new Failure(
+          "COMMUNICATION_FAILURE",
+          `the server at ${servers} refuses the credentials ${options.credsFile}`,
+          {
+            fix: "They are another server's, were revoked, or it does not know them yet: `wasmatrix auth check`, where the lattice's are.",
+            retry: "never",
+            details: { servers, unauthorized: true, credsFile: options.credsFile },
+            cause: error,
+          },
+        );
   }
   const why = error instanceof Error ? error.message : String(error);
   return new Failure("COMMUNICATION_FAILURE", `no connection to ${servers}: ${why}`, {

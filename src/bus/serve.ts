@@ -2,6 +2,7 @@ import { z } from "zod";
 import { filterFor, parametersOf } from "../protocol/addresses.ts";
 import { decode, encode, type Form } from "../protocol/codec.ts";
 import { errorBody, Failure } from "../protocol/errors.ts";
+import { echo } from "../protocol/ids.ts";
 import { type SubjectName, type SubjectParameters, subjects } from "../protocol/subjects.ts";
 import type { Clock } from "../clock.ts";
 import type { Bus, BusMessage, Subscription } from "./bus.ts";
@@ -58,11 +59,25 @@ export function validate(name: SubjectName, value: unknown): unknown {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.slice(0, 5).map((issue) => {
-    const field = issue.path.join(".").slice(0, 64);
-    return field === "" ? issue.message : `${field}: ${issue.message}`;
+    const field = fieldOf(issue);
+    return field === "" ? wordsOf(issue) : `${field}: ${wordsOf(issue)}`;
   });
   throw new Failure("INVALID_REQUEST", problems.join("; "), {
     fix: "subjects.md lists what each command takes.",
-    details: { fields: parsed.error.issues.slice(0, 20).map((issue) => issue.path.join(".").slice(0, 64)) },
+    details: { fields: parsed.error.issues.slice(0, 20).map(fieldOf) },
   });
+}
+
+/** Where a problem is; the keys of a map are texts of whoever sent it. */
+function fieldOf({ path }: z.core.$ZodIssue): string {
+  const field = path.join(".");
+  return /^[\x20-\x7e]{0,64}$/.test(field) ? field : echo(field);
+}
+
+/** The library's own words repeat unknown fields as they are, however many and however long. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  if (issue.code !== "unrecognized_keys") return issue.message;
+  const { keys } = issue;
+  const more = keys.length > 3 ? ` and ${keys.length - 3} more` : "";
+  return `Unrecognized key${keys.length === 1 ? "" : "s"}: ${keys.slice(0, 3).map(echo).join(", ")}${more}`;
 }

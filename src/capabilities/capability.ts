@@ -13,10 +13,12 @@ export interface CapabilityScope {
   readonly permissions: readonly string[];
   /** Bodies that do not fit the payload or the answer. */
   readonly streams: ByteStreams;
+  /** Tells, before the answer, of a permission that was used beside those that the payload shows; for the record. */
+  readonly used?: (permission: string) => void;
 }
 
 /** A grant to a provider, for as long as its instance lives and the grant stands. */
-export interface GrantHolder extends Omit<CapabilityScope, "streams"> {
+export interface GrantHolder extends Omit<CapabilityScope, "streams" | "used"> {
   readonly nodeId: string;
   readonly incarnation: number;
   /** How the instance calls the grant. */

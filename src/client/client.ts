@@ -1,7 +1,7 @@
 import type { QuestionOf } from "../bus/ask.ts";
 import type { Bus } from "../bus/bus.ts";
 import { watchLostCalls } from "../bus/lost-calls.ts";
-import { connectNats } from "../bus/nats-bus.ts";
+import { type BusOptions, connectNats } from "../bus/nats-bus.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { clientLimits } from "../limits.ts";
 import { filterFor } from "../protocol/addresses.ts";
@@ -17,13 +17,10 @@ import { digestOf, type ModuleStored, fitsCommand, putModule, type UploadProgres
 import { factOf, instanceIdOf, logLineOf } from "./read-feed.ts";
 
 /** Where the bus is, and which lattice on it. */
-export interface ConnectOptions {
-  /** `nats://host:port`, one or several of one cluster. */
-  readonly servers: string | readonly string[];
+export interface ConnectOptions extends Pick<BusOptions, "servers" | "credsFile" | "inboxPrefix" | "tls"> {
   readonly lattice: string;
   /** What the server shows for this connection. */
   readonly name?: string;
-  readonly credsFile?: string;
   readonly connectTimeoutMs?: number;
   /** Whether to go on trying until that deadline instead of failing with the first refused connection. */
   readonly wait?: boolean;
@@ -61,6 +58,8 @@ export interface Client {
   assign(target: Target, assignment: QuestionOf<"ctl.capability.assign">["assignment"]): Promise<string[]>;
   revoke(target: Target, capabilityId: string): Promise<string[]>;
   assignments(target?: Target): AsyncGenerator<ListedAssignment, void>;
+  /** What living instances used of their grants and were refused, and the fewest permissions that would do. */
+  audit(target: Target): Promise<ControlAnswer<"ctl.capability.audit">>;
   /** Moves an instance, to that node or to the one that suits it best; resolves once its new copy answers. */
   relocate(instanceId: string, nodeId?: string): Promise<InstanceSummary[]>;
   /** Starts or stops copies until the name has `count`; resolves with those that there are. */
@@ -102,16 +101,21 @@ export interface Client {
  * await lattice.close();
  * ```
  */
-export async function connect(options: ConnectOptions): Promise<Client> {
-  assertId(options.lattice, "lattice");
+export async function connect({
+  lattice,
+  name = "wasmatrix-client",
+  wait = false,
+  connectTimeoutMs = clientLimits.connectTimeoutMs,
+  ...connection
+}: ConnectOptions): Promise<Client> {
+  assertId(lattice, "lattice");
   const bus = await connectNats({
-    servers: options.servers,
-    name: options.name ?? "wasmatrix-client",
-    ...(options.credsFile === undefined ? {} : { credsFile: options.credsFile }),
-    waitOnFirstConnect: options.wait ?? false,
-    connectTimeoutMs: options.connectTimeoutMs ?? clientLimits.connectTimeoutMs,
+    ...connection,
+    name,
+    waitOnFirstConnect: wait,
+    connectTimeoutMs,
   });
-  return clientOn(bus, options.lattice);
+  return clientOn(bus, lattice);
 }
 
 /** A client on a bus that is connected already, and that its `close` closes. */
@@ -148,6 +152,7 @@ export function clientOn(bus: Bus, lattice: string, clock: Clock = systemClock):
         const answer = await ask("ctl.capability.list", { ...target, ...after });
         return { items: answer.assignments, next: answer.next };
       }),
+    audit: (target) => ask("ctl.capability.audit", target),
     nodes: () => ask("ctl.node.list", {}),
     providers: () => ask("ctl.provider.list", {}),
     startProvider: async (request) => (await ask("ctl.provider.start", request)).providers,

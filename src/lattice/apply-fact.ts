@@ -1,6 +1,7 @@
-import { viewLimits } from "../limits.ts";
+import { proofLimits, viewLimits } from "../limits.ts";
 import type { Fact, FactReplay, ProviderInfo } from "../protocol/facts.ts";
 import type { InstanceStatus } from "../protocol/instance-spec.ts";
+import { auditFact } from "./audit.ts";
 import { digestText, forget } from "./digest.ts";
 import {
   createNodeView,
@@ -165,6 +166,10 @@ function change(node: NodeView, fact: Fact): void {
     case "node.left":
       node.status = "left";
       return;
+    case "node.trusted":
+      // A node that states one after the other must not fill the memory of those who listen.
+      if (node.certificates.size < proofLimits.certificatesMax) node.certificates.add(fact.data.certificate);
+      return;
     case "instance.starting":
       startInstance(node, fact.data.spec, fact.data.restarts, fact.at);
       return;
@@ -201,6 +206,12 @@ function change(node: NodeView, fact: Fact): void {
       return changeGrants(node, fact.data.instanceId, (instance) =>
         instance.assignments.delete(fact.data.capabilityId),
       );
+    case "capability.used":
+    case "capability.denied": {
+      const instance = node.instances.get(fact.data.instanceId);
+      if (instance !== undefined) auditFact(instance, fact);
+      return;
+    }
     case "provider.starting":
       return changeProvider(node, fact, "starting", undefined);
     case "provider.available":
@@ -228,8 +239,9 @@ function change(node: NodeView, fact: Fact): void {
     case "instance.fenced":
     case "module.admitted":
     case "module.refused":
-    case "capability.denied":
     case "provider.dropped":
+    case "command.refused":
+    case "bus.refused":
     case "engine.started":
     case "engine.lost":
     case "cell.lost":

@@ -1,4 +1,5 @@
 import type { FactData, FactKind } from "../protocol/facts.ts";
+import { auditRecords } from "./audit.ts";
 import type { InstanceView, NodeView, ProviderView } from "./view.ts";
 
 /** A fact without the frame that its speaker puts around it. */
@@ -12,6 +13,8 @@ export type Saying = {
 export function* tellAgain(node: NodeView): Generator<Saying> {
   const epochStart = new Date(node.epoch).toISOString();
   if (node.joined !== undefined) yield { kind: "node.joined", at: epochStart, data: node.joined };
+  for (const certificate of node.certificates)
+    yield { kind: "node.trusted", at: epochStart, data: { certificate } };
   for (const provider of node.providers.values()) yield tellProvider(provider);
   for (const [digest, sizeBytes] of node.modules)
     yield { kind: "module.stored", at: epochStart, data: { digest, sizeBytes } };
@@ -42,6 +45,7 @@ function* tellInstance(instance: InstanceView): Generator<Saying> {
       data: { ...common, crash: lastCrash },
     };
   if (instance.yields) yield { kind: "instance.yielding", at, data: { instanceId } };
+  yield* auditRecords(instance);
   const reason = instance.reason ?? "";
   switch (instance.status) {
     case "starting":

@@ -1,5 +1,6 @@
 import type { Fact, FactData, ProviderInfo } from "../protocol/facts.ts";
-import type { Assignment, Crash, InstanceSpec, InstanceStatus } from "../protocol/instance-spec.ts";
+import type { Crash, InstanceSpec, InstanceStatus, ProvenAssignment } from "../protocol/instance-spec.ts";
+import type { InstanceAudit } from "./audit.ts";
 import { createDigest, type Digest } from "./digest.ts";
 
 /** What the facts say of one instance on one node. */
@@ -7,7 +8,7 @@ export interface InstanceView {
   readonly nodeId: string;
   /** As it was started; the grants that it has now are in `assignments`. */
   readonly spec: InstanceSpec;
-  readonly assignments: Map<string, Assignment>;
+  readonly assignments: Map<string, ProvenAssignment>;
   status: InstanceStatus;
   /** ISO 8601: when it came to that status. */
   since: string;
@@ -21,6 +22,8 @@ export interface InstanceView {
   backoff: Backoff | undefined;
   /** Whether a copy elsewhere takes over: until this one ends it is in order, although it is outranked. */
   yields: boolean;
+  /** What it has used of its grants and was refused; absent, and so of no weight, for one that did neither. */
+  audit?: InstanceAudit;
   /** Its share of the node's digest; owned by digest.ts. */
   share: readonly [number, number];
 }
@@ -61,6 +64,8 @@ export interface NodeView {
   readonly providers: Map<string, ProviderView>;
   /** Digest of a held module → its size in bytes. */
   readonly modules: Map<string, number>;
+  /** Of control planes that it takes commands from, by which the proofs of its grants can be checked. */
+  readonly certificates: Set<string>;
   readonly digest: Digest;
   /** Facts that came after a gap, in the order of their arrival. */
   early: Fact[];
@@ -111,6 +116,7 @@ export function createNodeView(nodeId: string, epoch: number, heardAt: number): 
     stopped: [],
     providers: new Map(),
     modules: new Map(),
+    certificates: new Set(),
     digest: createDigest(),
     early: [],
   };
@@ -131,6 +137,17 @@ export function findInstance(view: LatticeView, instanceId: string): InstanceVie
     if (found !== undefined && (best === undefined || outranks(found, best))) best = found;
   }
   return best ?? view.orphans.get(instanceId);
+}
+
+/**
+ * The incarnation of an instance's next copy: later than any that is known. A node that has had one takes it for a
+ * repeated command, and does not start what has ended there.
+ */
+export function nextIncarnation(view: LatticeView, instanceId: string): number {
+  let latest = view.orphans.get(instanceId)?.spec.incarnation ?? 0;
+  for (const { instances } of view.nodes.values())
+    latest = Math.max(latest, instances.get(instanceId)?.spec.incarnation ?? 0);
+  return latest + 1;
 }
 
 /** Every instance of every node, stopped ones included, and those whose node forgot them. */
@@ -154,6 +171,7 @@ export function successorOf(view: LatticeView, nodeId: string, instanceId: strin
   for (const node of view.nodes.values()) {
     const copy = node.nodeId === nodeId ? undefined : node.instances.get(instanceId);
     if (copy === undefined || copy.status === "stopped" || copy.status === "starting") continue;
+    if (!counts(copy)) continue;
     if (copy.spec.incarnation > (own?.spec.incarnation ?? 0)) return copy;
   }
   return undefined;
@@ -172,6 +190,8 @@ export function outranks(one: InstanceView, other: InstanceView): boolean {
   return one.nodeId < other.nodeId;
 }
 
-function counts({ status, cause }: InstanceView): boolean {
-  return status !== "stopped" || cause !== undefined;
+/** A copy that could not be started and is tried no more is no better than one that ended: nobody's work ends for it. */
+function counts({ status, cause, lastCrash }: InstanceView): boolean {
+  if (status === "stopped") return cause !== undefined;
+  return (status !== "crashed" && status !== "gave-up") || lastCrash?.reason !== "start-failure";
 }

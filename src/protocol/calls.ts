@@ -10,6 +10,11 @@ export const headers = {
   traceparent: "traceparent",
   /** On a call: how many milliseconds the caller waits. */
   timeoutMs: "Wasmatrix-Timeout-Ms",
+  /**
+   * On a call by a provider, or on its answer to a capability call: permissions that it has used beside those that the
+   * call names, with commas between them. Only for the record of what grants are used for: nothing is permitted by it.
+   */
+  uses: "Wasmatrix-Uses",
   /** On a piece of a stream: the stream ends here. */
   streamEnd: "Wasmatrix-Stream-End",
 } as const;

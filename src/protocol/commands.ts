@@ -59,6 +59,8 @@ export const InstanceStart = z
     spread: LabelName.optional(),
     onNodeLoss: z.enum(["stay", "relocate"]).default("stay"),
     reuse: z.boolean().default(true),
+    /** Keeps everything that is refused to it, to be asked for with `capability.audit`; it is refused all the same. */
+    audit: z.boolean().optional(),
     wait: z.enum(["running", "accepted"]).default("running"),
     /** Only says where the copies would go and why; nothing is started or stored. */
     dryRun: z.boolean().optional(),
@@ -126,6 +128,49 @@ const ListedAssignment = z.looseObject({ instanceId: Id, nodeId: Id, ...Assignme
 export type ListedAssignment = z.infer<typeof ListedAssignment>;
 export const CapabilitiesListed = answer({ assignments: z.array(ListedAssignment), ...paged });
 
+export const CapabilityAudit = z.strictObject(target).refine(oneTarget, oneTargetMessage);
+const AuditedPermission = z.looseObject({
+  permission: z.string(),
+  used: z.boolean(),
+  /** Narrower ones that were enough, all of them together; none where only the whole is known to be enough. */
+  exactly: z.array(z.string()),
+  /** Whether its use can be seen at all: where not, it is kept. */
+  isSeen: z.boolean(),
+});
+const AuditedDenial = z.looseObject({
+  permission: z.string(),
+  operation: z.string(),
+  count: z.int(),
+  /** ISO 8601: the latest. */
+  at: z.string(),
+  /** Whether a grant would allow it. */
+  isGrantable: z.boolean(),
+});
+export const AuditedCapability = z.looseObject({
+  capabilityId: z.string(),
+  providerType: z.string(),
+  provider: z.string().optional(),
+  config: StringMap,
+  /** Not granted at all where it is empty. */
+  granted: z.array(AuditedPermission),
+  denied: z.array(AuditedDenial),
+});
+export type AuditedCapability = z.infer<typeof AuditedCapability>;
+export const CapabilityAudited = answer({
+  /** Those that it is about, living ones. */
+  instances: z.array(Id),
+  /** Whether one of them was started to be audited: then what was refused is part of `smallest`. */
+  audit: z.boolean(),
+  /** Since when the oldest of them is watched, ISO 8601. */
+  since: z.string(),
+  capabilities: z.array(AuditedCapability),
+  /** More was refused than is kept. */
+  more: z.boolean(),
+  /** The grants that permit what happened, and no more. */
+  smallest: z.array(Assignment),
+  view: ViewStatus,
+});
+
 export const NodeList = z.strictObject({});
 export const NodeSummary = z.looseObject({
   nodeId: Id,
@@ -142,6 +187,8 @@ export const NodeSummary = z.looseObject({
   cpu: z.number().optional(),
   /** What its machine, or its control group, has left. */
   memoryFreeBytes: z.number().optional(),
+  /** Messages and subscriptions that the bus refused it since it began; a sign of wrong credentials, or of an attack. */
+  busRefused: z.int().optional(),
   productVersion: z.string(),
   hostname: z.string(),
   startedAt: z.string(),

@@ -1,7 +1,9 @@
 import { z } from "zod";
+import { auditLimits } from "../limits.ts";
 import { ErrorBodySchema } from "./reply.ts";
+import { CertificateText } from "./proofs.ts";
 import { tolerant } from "./tolerant.ts";
-import { Assignment, Crash, Digest, Id, InstanceSpec, StringMap } from "./instance-spec.ts";
+import { Crash, Digest, Id, InstanceSpec, ProvenAssignment, StringMap } from "./instance-spec.ts";
 
 const Load = z.looseObject({
   instances: z.int(),
@@ -12,6 +14,8 @@ const Load = z.looseObject({
   cpu: z.number().optional(),
   /** What the machine, or the node's control group, has left. */
   memoryFreeBytes: z.number().optional(),
+  /** Messages and subscriptions that the bus refused it since it began. */
+  busRefused: z.int().optional(),
 });
 
 /** A provider as its host describes it. */
@@ -40,7 +44,7 @@ export type ProviderKindInfo = z.infer<typeof ProviderKindInfo>;
 
 const instanceId = { instanceId: Id };
 const restarts = z.int().min(0);
-const AssignmentFact = z.strictObject({ ...instanceId, assignment: Assignment });
+const AssignmentFact = z.strictObject({ ...instanceId, assignment: ProvenAssignment });
 
 /** What each kind of fact says, keyed by kind; a kind is also its subject's last two tokens. */
 export const factData = {
@@ -62,6 +66,31 @@ export const factData = {
   /** All labels that it has from now on. */
   "node.labelled": z.strictObject({ labels: StringMap }),
   "node.left": z.strictObject({ reason: z.string() }),
+  /** The server refused it messages or a subscription: its role has no right to them. Once a second for each subject. */
+  "bus.refused": z.strictObject({
+    operation: z.enum(["publish", "subscribe"]),
+    subject: z.string(),
+    count: z.int(),
+  }),
+  /** It takes commands under that certificate, and has grants that were signed under it. */
+  "node.trusted": z.strictObject({ certificate: CertificateText }),
+  /** A command that nobody it trusts has signed for it: it did nothing. */
+  "command.refused": z.strictObject({
+    /** The command, as the table of subjects calls it. */
+    row: z.string(),
+    reason: z.enum([
+      "unsigned",
+      "malformed",
+      "unknown-certificate",
+      "ended-certificate",
+      "bad-signature",
+      "other-life",
+      "out-of-time",
+      "replayed",
+    ]),
+    /** How often since the last such fact; they are bounded per second. */
+    count: z.int(),
+  }),
   "instance.starting": z.strictObject({ spec: InstanceSpec, restarts }),
   "instance.running": z.strictObject({ ...instanceId, restarts }),
   "instance.crashed": z.strictObject({ ...instanceId, restarts, crash: Crash }),
@@ -92,11 +121,22 @@ export const factData = {
     capabilityId: z.string(),
     providerType: z.string(),
     operation: z.string(),
+    /** Empty where no grant would allow it. */
     permission: z.string(),
     /** How often since the last such fact; they are bounded per second. */
     count: z.int(),
     /** The command that would grant it. */
     fix: z.string(),
+    /** Others were refused as well, too many to be told one by one. */
+    more: z.literal(true).optional(),
+  }),
+  /** A call rested on that permission for the first time; with `exactly`, for the first time in that way. */
+  "capability.used": z.strictObject({
+    ...instanceId,
+    capabilityId: Id,
+    permission: z.string().max(auditLimits.permissionCharactersMax),
+    /** The narrowest permission that would have been enough; without one nothing less than the whole is known to be. */
+    exactly: z.string().max(auditLimits.permissionCharactersMax).optional(),
   }),
   "provider.starting": ProviderInfo,
   "provider.available": ProviderInfo,
@@ -152,13 +192,28 @@ export type Fact = { [K in FactKind]: FactOf<K> }[FactKind];
 const seq = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const frame = { lattice: Id, node: Id, epoch: seq, seq, at: z.string(), cause: z.string().optional() };
 
+/** A fact of a kind that a newer minor version added: it says nothing here, but it counts, for a skipped one would be a gap. */
+const YoungerFact = z.looseObject({
+  ...frame,
+  kind: z
+    .string()
+    .max(64)
+    .refine((kind) => isFactKindName(kind) && !Object.hasOwn(factData, kind), "is not a kind of fact"),
+  data: z.looseObject({}),
+});
+
+const isFactKindName = (kind: string) => /^[a-z]+(?:-[a-z]+)*\.[a-z]+(?:-[a-z]+)*$/.test(kind);
+
 /** The schema of any fact on the bus. */
-export const FactSchema = z.discriminatedUnion(
-  "kind",
-  factKinds.map((kind) =>
-    z.looseObject({ ...frame, kind: z.literal(kind), data: tolerant(factData[kind]) }),
-  ) as never,
-) as unknown as z.ZodType<Fact>;
+export const FactSchema = z.union([
+  z.discriminatedUnion(
+    "kind",
+    factKinds.map((kind) =>
+      z.looseObject({ ...frame, kind: z.literal(kind), data: tolerant(factData[kind]) }),
+    ) as never,
+  ),
+  YoungerFact,
+]) as unknown as z.ZodType<Fact>;
 
 /**
  * One part of a node's present facts, told again. True for `seq`: what a live fact with a higher one says comes

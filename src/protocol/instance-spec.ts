@@ -3,6 +3,7 @@ import { guestLimits, messageLimits, restartLimits } from "../limits.ts";
 import { isId } from "./ids.ts";
 import { isOciReference } from "./oci-reference.ts";
 import { permissionProblem } from "./permissions.ts";
+import { Proof } from "./proofs.ts";
 
 /** An id or a name: one legal NATS token of at most 64 characters. */
 export const Id = z
@@ -34,25 +35,38 @@ export const StringMap = z
     message: `must have at most ${messageLimits.mapEntriesMax} entries`,
   });
 
+const assignmentFields = {
+  /** How the guest calls it; waPC's binding. */
+  capabilityId: Id,
+  providerType: Id,
+  /** The provider it means; the type's name where none is given. */
+  provider: Id.optional(),
+  permissions: z.array(z.string().max(256)).min(1, "must grant something").max(64),
+  config: StringMap.default({}),
+};
+
 /** The link between one instance and one provider, with what it permits. */
-export const Assignment = z
-  .strictObject({
-    /** How the guest calls it; waPC's binding. */
-    capabilityId: Id,
-    providerType: Id,
-    /** The provider it means; the type's name where none is given. */
-    provider: Id.optional(),
-    permissions: z.array(z.string().max(256)).min(1, "must grant something").max(64),
-    config: StringMap.default({}),
-  })
-  .superRefine((assignment, context) => {
-    for (const [index, permission] of assignment.permissions.entries()) {
-      const problem = permissionProblem(assignment.providerType, permission);
-      if (problem !== undefined)
-        context.addIssue({ code: "custom", path: ["permissions", index], message: problem });
-    }
-  });
+export const Assignment = z.strictObject(assignmentFields).superRefine(checkPermissions);
 export type Assignment = z.infer<typeof Assignment>;
+
+/** An assignment as parts tell each other of it: people neither give nor see its proof. */
+export const ProvenAssignment = z
+  .strictObject({ ...assignmentFields, proof: Proof.optional() })
+  .superRefine(checkPermissions);
+export type ProvenAssignment = z.infer<typeof ProvenAssignment>;
+
+function checkPermissions(
+  { providerType, permissions }: { providerType: string; permissions: readonly string[] },
+  context: z.RefinementCtx,
+): void {
+  // What is wrong with the type is said of the type; permissions of none would repeat it, however long it is.
+  if (!isId(providerType)) return;
+  for (const [index, permission] of permissions.entries()) {
+    const problem = permissionProblem(providerType, permission);
+    if (problem !== undefined)
+      context.addIssue({ code: "custom", path: ["permissions", index], message: problem });
+  }
+}
 
 /** What a node does when the instance crashes. Durations are milliseconds. */
 export const RestartPolicy = z.discriminatedUnion("type", [
@@ -108,6 +122,8 @@ export const InstanceTemplate = z.strictObject({
   onNodeLoss: z.enum(["stay", "relocate"]).default("stay"),
   /** Whether its guest is kept between calls; a fresh one for each costs the time of an instantiation. */
   reuse: z.boolean().default(true),
+  /** Whether it runs to see what it needs: everything that is refused to it is kept with it. Nothing is granted by that. */
+  audit: z.boolean().optional(),
   commandId: Id,
   /** ISO 8601. */
   createdAt: z.iso.datetime(),
@@ -115,7 +131,11 @@ export const InstanceTemplate = z.strictObject({
 export type InstanceTemplate = z.infer<typeof InstanceTemplate>;
 
 /** What a node runs: the template, who it is, and the how-many-eth life of that id on the lattice. */
-export const InstanceSpec = InstanceTemplate.extend({ instanceId: Id, incarnation: z.int().min(1) });
+export const InstanceSpec = InstanceTemplate.extend({
+  instanceId: Id,
+  incarnation: z.int().min(1),
+  capabilities: z.array(ProvenAssignment).max(64).default([]),
+});
 export type InstanceSpec = z.infer<typeof InstanceSpec>;
 
 /** Whether it lives, as its node last said; `unreachable` is the reader's own knowledge of the node. */
@@ -164,6 +184,8 @@ export const InstanceSummary = z.looseObject({
   restarts: z.int(),
   /** When it came to that status, ISO 8601. */
   since: z.string(),
+  /** Whether it runs to see what it needs. */
+  audit: z.boolean().optional(),
 });
 export type InstanceSummary = z.infer<typeof InstanceSummary>;
 

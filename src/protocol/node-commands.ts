@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { messageLimits } from "../limits.ts";
+import { auditLimits, messageLimits, proofLimits } from "../limits.ts";
 import { ProviderKindName, ProviderSummary } from "./commands.ts";
 import {
   Assignment,
@@ -9,11 +9,23 @@ import {
   InstanceSummary,
   InstanceTemplate,
   OciSource,
+  ProvenAssignment,
   StringMap,
 } from "./instance-spec.ts";
+import { factData } from "./facts.ts";
+import { CertificateText, GrantId, Proof } from "./proofs.ts";
 import { answer, ErrorBodySchema } from "./reply.ts";
 
 const instanceIds = { instanceIds: z.array(Id).min(1).max(messageLimits.startCountMax) };
+
+const AuditRecord = z.union([
+  z.looseObject({ kind: z.literal("capability.used"), at: z.string(), data: factData["capability.used"] }),
+  z.looseObject({
+    kind: z.literal("capability.denied"),
+    at: z.string(),
+    data: factData["capability.denied"],
+  }),
+]);
 
 /** Starts copies of one template here; `holders` are the nodes that are said to have the module. */
 export const NodeInstanceStart = z.strictObject({
@@ -23,6 +35,10 @@ export const NodeInstanceStart = z.strictObject({
   holders: z.array(Id).default([]),
   /** Where its former incarnation was, for a copy that takes its place. */
   from: Id.optional(),
+  /** What their former incarnations used and were refused, for those that take their place: told again by this node. */
+  audited: z.array(AuditRecord).max(auditLimits.recordsPerStartMax).optional(),
+  /** For each of `instanceIds`, in their order, a proof of each of the template's capabilities, in theirs. */
+  proofs: z.array(z.array(Proof).max(64)).max(messageLimits.startCountMax).optional(),
   wait: z.enum(["running", "accepted"]).default("running"),
 });
 export type NodeInstanceStart = z.infer<typeof NodeInstanceStart>;
@@ -77,8 +93,39 @@ export const ControlPlaneBeat = z.looseObject({
   ready: z.boolean(),
   /** It ends now. */
   leaving: z.boolean().optional(),
+  /** What lets it sign commands and grants, on a lattice with roots. */
+  certificate: CertificateText.optional(),
 });
 export type ControlPlaneBeat = z.infer<typeof ControlPlaneBeat>;
+
+const certificates = z.array(CertificateText).max(proofLimits.certificatesMax);
+
+/** Asks for fresh proofs, in the place of those that the node has. */
+export const ProofRenewal = z.strictObject({
+  instances: z
+    .array(
+      z.strictObject({
+        instanceId: Id,
+        grants: z.array(z.strictObject({ capabilityId: Id, proof: Proof })).max(64),
+      }),
+    )
+    .min(1)
+    .max(messageLimits.startCountMax),
+  /** Of those who signed the present ones, as far as the node knows them. */
+  certificates,
+});
+export type ProofRenewal = z.infer<typeof ProofRenewal>;
+export const ProofsRenewed = answer({
+  proofs: z.array(z.looseObject({ instanceId: Id, capabilityId: Id, proof: Proof })),
+  /** Of the one who signed these. */
+  certificate: CertificateText,
+});
+
+/** Grants that do not count any more, by the id that their proofs have in common. */
+export const GrantsRevoked = z.strictObject({
+  grantIds: z.array(GrantId).min(1).max(proofLimits.revokedPerMessageMax),
+});
+export type GrantsRevoked = z.infer<typeof GrantsRevoked>;
 
 /** What a provider asks when it has not heard of an assignment yet. */
 export const NodeAssignmentQuery = z.strictObject({ instanceId: Id });
@@ -86,12 +133,16 @@ export const NodeAssignments = answer({
   instanceId: Id,
   name: Id.optional(),
   incarnation: z.int(),
-  capabilities: z.array(Assignment),
+  capabilities: z.array(ProvenAssignment),
+  /** Of those who signed the proofs. */
+  certificates: certificates.optional(),
 });
 
 export const NodeCapabilityAssign = z.strictObject({
   ...instanceIds,
   assignment: Assignment,
+  /** For each of `instanceIds`, in their order. */
+  proofs: z.array(Proof).max(messageLimits.startCountMax).optional(),
   commandId: Id.optional(),
 });
 export const NodeCapabilityRevoke = z.strictObject({

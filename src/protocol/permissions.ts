@@ -5,7 +5,7 @@ import { domainProblem, domainScope, prefixScope, targetScope, topicProblem, top
 export type Permission = string;
 
 /** How a permission may be narrowed: `kv:read:<prefix>`. */
-interface Scope {
+export interface Scope {
   /** What stands in the angle brackets when it is described. */
   readonly placeholder: string;
   /** Whether the permission may be granted without one. */
@@ -17,7 +17,7 @@ interface Scope {
 }
 
 /** What one operation needs. */
-interface Operation {
+export interface Operation {
   readonly permission: Permission;
   /** A second one that it needs as well, which cannot be narrowed. */
   readonly also?: Permission;
@@ -25,9 +25,12 @@ interface Operation {
   readonly about?: string;
   /** Where what counts is a part of that text: the host of a URL. */
   readonly part?: (text: string) => string;
+  /** Another field that the same permission must cover where it is there; its provider checks that. */
+  readonly alsoAbout?: string;
 }
 
-interface ProviderType {
+/** A provider type that is part of the product. */
+export interface ProviderType {
   readonly operations: ReadonlyMap<string, Operation>;
   readonly permissions: ReadonlyMap<Permission, Scope | undefined>;
 }
@@ -92,7 +95,8 @@ const builtIn: ReadonlyMap<string, ProviderType> = new Map([
     "messaging",
     {
       operations: new Map([
-        ...all("msg:publish", "topic", "publish", "request"),
+        ["publish", { permission: "msg:publish", about: "topic", alsoAbout: "replyTo" }],
+        ...all("msg:publish", "topic", "request"),
         ...all("msg:subscribe", "topic", "subscribe", "unsubscribe"),
       ]),
       permissions: new Map([
@@ -140,6 +144,11 @@ const typeByWord = new Map([
 export function providerTypeOf(permission: Permission): string {
   const word = permission.split(":", 1)[0] ?? "";
   return typeByWord.get(word) ?? word;
+}
+
+/** The table of a provider type that is part of the product; undefined for one of somebody's own. */
+export function builtInType(providerType: string): ProviderType | undefined {
+  return builtIn.get(providerType);
 }
 
 /** The provider types that are part of the product. */
@@ -273,7 +282,10 @@ export function permitsCall(permissions: readonly Permission[], target: string, 
 }
 
 /** The permission of a type that a written one is, and what it is narrowed to. */
-function split(type: ProviderType, permission: Permission): [Permission | undefined, string | undefined] {
+export function split(
+  type: ProviderType,
+  permission: Permission,
+): [Permission | undefined, string | undefined] {
   if (type.permissions.has(permission)) return [permission, undefined];
   for (const name of type.permissions.keys()) {
     if (permission.startsWith(`${name}:`)) return [name, permission.slice(name.length + 1)];
@@ -281,7 +293,8 @@ function split(type: ProviderType, permission: Permission): [Permission | undefi
   return [undefined, undefined];
 }
 
-function about({ about: field, part = (text) => text }: Operation, payload: unknown): string[] {
+/** What a payload is about, in the words that scopes compare. */
+export function about({ about: field, part = (text) => text }: Operation, payload: unknown): string[] {
   if (field === undefined) return [];
   const value = (payload as Record<string, unknown> | undefined)?.[field];
   const list: unknown[] = Array.isArray(value) ? value : [value];
@@ -300,7 +313,7 @@ function hostOf(url: string): string {
  * Where the answer to a message goes. Nobody can be granted an inbox; the provider lets a guest that handles messages
  * publish to that of the message it is handling, and to no other.
  */
-function isInbox(topic: string): boolean {
+export function isInbox(topic: string): boolean {
   return topic.startsWith("_INBOX.");
 }
 

@@ -12,6 +12,14 @@ export interface SubjectRow<Payload = z.ZodType | null, Reply = z.ZodType | null
   readonly kind: "queue" | "request" | "broadcast";
   readonly publishers: readonly Role[];
   readonly listeners: readonly Role[];
+  /** The parameter that is the publisher's own id: nobody speaks in another's name. Without it, it is whoever is meant. */
+  readonly speaker?: string;
+  /** The parameter that is the listener's own id; `provider`: the name of a provider that it hosts. */
+  readonly listener?: string;
+  /** Kinds of providers that never speak here; others that do are publishers. */
+  readonly notOf?: readonly string[];
+  /** Control planes sign each request, and whoever listens refuses it without; see src/trust/command-signature.ts. */
+  readonly signed?: boolean;
   /** The schema of the payload; null where it is raw bytes of a guest. */
   readonly payload: Payload;
   /** The schema of the answer; null where it is raw bytes or there is none. */

@@ -22,6 +22,9 @@ const toNode = <P extends z.ZodType, R extends z.ZodType>(verb: string, payload:
     kind: "request",
     publishers: ["control-plane"],
     listeners: ["node"],
+    listener: "node",
+    // Only where control planes alone may ask: a provider or a node has nothing to sign with.
+    signed: true,
     payload,
     reply,
     says,
@@ -30,6 +33,9 @@ const toNode = <P extends z.ZodType, R extends z.ZodType>(verb: string, payload:
 /** To a node, or to a process that only hosts providers. */
 const toHost = <P extends z.ZodType, R extends z.ZodType>(verb: string, payload: P, reply: R, says: string) =>
   row({ ...toNode(verb, payload, reply, says), listeners: ["node", "provider"] });
+
+/** Kinds of providers that only answer: they call no guest. */
+const callNobody = ["kv", "http", "blobstore"];
 
 /** Every subject of the product. Nothing else in the repository contains a subject. */
 export const subjects = {
@@ -92,6 +98,12 @@ export const subjects = {
     command.CapabilityList,
     command.CapabilitiesListed,
     "Lists every grant of every instance.",
+  ),
+  "ctl.capability.audit": ctl(
+    "capability.audit",
+    command.CapabilityAudit,
+    command.CapabilityAudited,
+    "Tells what an instance, or all of a name, has used of its grants and was refused, and the fewest permissions that would do.",
   ),
   "ctl.node.list": ctl(
     "node.list",
@@ -200,24 +212,28 @@ export const subjects = {
     node.NodeInstancesYielding,
     "Says that copies elsewhere take over soon, so that nobody refuses what these still do.",
   ),
-  "node.node.drain": toNode(
+  "node.node.drain": toHost(
     "node.drain",
     node.NodeDraining,
     node.NodeDone,
     "Begins or ends the draining of this node.",
   ),
-  "node.node.label": toNode(
+  "node.node.label": toHost(
     "node.label",
     node.NodeLabels,
     node.NodeDone,
     "Sets and removes labels of this node.",
   ),
-  "node.node.ping": toNode(
-    "node.ping",
-    node.NodePing,
-    node.NodePong,
-    "Asks a silent node whether it is there; that nobody listens is the answer of the bus.",
-  ),
+  "node.node.ping": row({
+    ...toHost(
+      "node.ping",
+      node.NodePing,
+      node.NodePong,
+      "Asks a silent node whether it is there; that nobody listens is the answer of the bus.",
+    ),
+    // It changes nothing, and its answer says which life of the node others are to sign for.
+    signed: false,
+  }),
   "node.capability.assign": toNode(
     "capability.assign",
     node.NodeCapabilityAssign,
@@ -238,6 +254,7 @@ export const subjects = {
       "Tells the grants of one instance of this node, for a provider that has not heard of them yet.",
     ),
     publishers: ["provider", "control-plane"],
+    signed: false,
   }),
   "node.provider.start": toHost(
     "provider.start",
@@ -271,6 +288,7 @@ export const subjects = {
       "Reads one piece of a module that this node holds.",
     ),
     publishers: ["node", "control-plane"],
+    signed: false,
   }),
   "node.module.pull": toNode(
     "module.pull",
@@ -285,16 +303,17 @@ export const subjects = {
     "Asks a registry, as this node, what a reference means now.",
   ),
   "node.fact.replay": row({
-    ...toNode(
+    ...toHost(
       "fact.replay",
       node.FactReplayRequest,
       node.FactReplayAccepted,
       "Asks one node, of which something is missing, to tell its present facts again.",
     ),
-    publishers: ["control-plane", "provider", "observer"],
+    publishers: ["control-plane", "provider"],
+    signed: false,
   }),
 
-  "node.call.held": toNode(
+  "node.call.held": toHost(
     "call.held",
     lost.NodeHeldQuestion,
     lost.NodeHeldAnswer,
@@ -315,15 +334,36 @@ export const subjects = {
     kind: "queue",
     publishers: ["node"],
     listeners: ["control-plane"],
+    speaker: "node",
     payload: node.NodeLeaving,
     reply: command.NodeDrained,
     says: "A node is about to end and asks that others take over what it runs.",
+  }),
+  renew: row({
+    pattern: "wasmatrix.renew.v1.{lattice}.{node}",
+    kind: "queue",
+    publishers: ["node"],
+    listeners: ["control-plane"],
+    speaker: "node",
+    payload: node.ProofRenewal,
+    reply: node.ProofsRenewed,
+    says: "A node asks for fresh proofs of grants that it has, before the present ones end; those that do not count any more are left out of the answer.",
+  }),
+  revoked: row({
+    pattern: "wasmatrix.revoked.v1.{lattice}",
+    kind: "broadcast",
+    publishers: ["control-plane"],
+    listeners: ["control-plane", "provider"],
+    payload: node.GrantsRevoked,
+    reply: null,
+    says: "These grants are over, whatever their nodes say and whatever proofs there are of them.",
   }),
   lost: row({
     pattern: "wasmatrix.lost.v1.{lattice}",
     kind: "queue",
     publishers: ["operator", "node", "provider"],
     listeners: ["control-plane"],
+    notOf: callNobody,
     payload: lost.LostCallsQuestion,
     reply: lost.LostCallsAnswer,
     says: "Asks about calls that take long: which of them nobody works on any more, because a node, an engine or a cell was lost.",
@@ -332,7 +372,8 @@ export const subjects = {
     pattern: "wasmatrix.plane.v1.{lattice}.{controlPlane}.beat",
     kind: "broadcast",
     publishers: ["control-plane"],
-    listeners: ["control-plane", "observer"],
+    listeners: ["control-plane", "provider", "observer"],
+    speaker: "controlPlane",
     payload: node.ControlPlaneBeat,
     reply: null,
     says: "A control plane says that it is there, and whether it knows the whole lattice.",
@@ -341,7 +382,8 @@ export const subjects = {
     pattern: "wasmatrix.fact.v1.{lattice}.{node}.{noun}.{verb}",
     kind: "broadcast",
     publishers: ["node", "provider"],
-    listeners: ["control-plane", "provider", "observer"],
+    listeners: ["control-plane", "provider", "observer", "operator"],
+    speaker: "node",
     payload: FactSchema,
     reply: null,
     says: "States what happened on a node; JSON. Noun and verb are the fact's kind.",
@@ -351,6 +393,7 @@ export const subjects = {
     kind: "broadcast",
     publishers: ["node", "provider"],
     listeners: ["control-plane", "provider", "observer"],
+    speaker: "node",
     payload: FactReplay,
     reply: null,
     says: "Tells a part of a node's present facts again; JSON.",
@@ -360,6 +403,7 @@ export const subjects = {
     kind: "queue",
     publishers: ["operator", "node", "provider"],
     listeners: ["node"],
+    notOf: callNobody,
     payload: null,
     reply: null,
     says: "Calls a guest by instance id, or by name (one of those that share it answers); raw bytes both ways.",
@@ -369,6 +413,8 @@ export const subjects = {
     kind: "queue",
     publishers: ["node"],
     listeners: ["provider"],
+    speaker: "callingNode",
+    listener: "provider",
     payload: null,
     reply: null,
     says: "A guest's capability call, on its way from a cell to the provider; MessagePack around the guest's bytes.",
@@ -378,6 +424,7 @@ export const subjects = {
     kind: "request",
     publishers: ["node", "provider"],
     listeners: ["node", "provider"],
+    listener: "holder",
     payload: null,
     reply: null,
     says: "Reads the next piece of a body that its holder serves (`read`, the payload is how many bytes at most, in decimal), or gives it up (`cancel`).",
@@ -387,6 +434,7 @@ export const subjects = {
     kind: "broadcast",
     publishers: ["node"],
     listeners: ["operator", "observer"],
+    speaker: "node",
     payload: null,
     reply: null,
     says: "One line of a guest's output; JSON.",

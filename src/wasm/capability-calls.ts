@@ -1,7 +1,7 @@
 import { failureInAnswer } from "../bus/guest-answers.ts";
 import type { Bus } from "../bus/bus.ts";
 import { subjectFor } from "../protocol/addresses.ts";
-import { type CapabilityCall } from "../protocol/calls.ts";
+import { type CapabilityCall, headers as guestHeaders } from "../protocol/calls.ts";
 import { encode } from "../protocol/codec.ts";
 import { Failure } from "../protocol/errors.ts";
 import type { GuestLog } from "./guest-log.ts";
@@ -80,6 +80,8 @@ export interface CapabilityRoute {
   readonly timeoutMs: number;
   /** Correlation and trace of the call that the guest is in, passed on. */
   readonly headers: Record<string, string> | undefined;
+  /** Hears of permissions that the provider has used beside those that the call names. */
+  readonly onUses?: (permissions: string) => void;
 }
 
 /**
@@ -97,6 +99,8 @@ export async function callProvider(
     const options = headers === undefined ? { timeoutMs } : { timeoutMs, headers };
     const answer = await bus.request(subject, encode(call, "msgpack"), options);
     const failure = failureInAnswer(answer);
+    const uses = answer.header(guestHeaders.uses);
+    if (uses !== undefined) route.onUses?.(uses);
     if (failure !== undefined) throw failure;
     return answer.data;
   } catch (error) {

@@ -5,6 +5,7 @@ import type { Assignment, Crash } from "../protocol/instance-spec.ts";
 import type { EngineEvent } from "./engine.ts";
 import type { Marks } from "./marks.ts";
 import type { RunQueue } from "./run-queue.ts";
+import type { GrantUse } from "./used-grants.ts";
 
 /** What the residents of one cell share. */
 export interface CellParts {
@@ -18,7 +19,10 @@ export interface CellParts {
   /** Calls in progress that wait for something; bounded for the whole cell. */
   readonly suspended: Set<Resident>;
   readonly suspendedCallsMax: number;
-  readonly denied: (event: Omit<Extract<EngineEvent, { type: "capability.denied" }>, "count">) => void;
+  readonly denied: (
+    event: Omit<Extract<EngineEvent, { type: "capability.denied" }>, "count" | "more">,
+  ) => void;
+  readonly used: (instanceId: string, use: GrantUse) => void;
   readonly crashed: (instanceId: string, crash: Crash) => void;
 }
 

@@ -3,6 +3,7 @@ import type { Bus } from "../bus/bus.ts";
 import { connectNats } from "../bus/nats-bus.ts";
 import { replyTokenOf } from "../bus/bus.ts";
 import { watchLostCalls } from "../bus/lost-calls.ts";
+import { createRefusals } from "../bus/refusals.ts";
 import { createStreams } from "../bus/streams.ts";
 import { systemClock } from "../clock.ts";
 import { engineLimits } from "../limits.ts";
@@ -25,6 +26,12 @@ const tell = (message: FromCell) => port.postMessage(message);
 
 const bus = await connectNats(settings.bus);
 watchLostCalls({ lattice: settings.lattice, bus, clock });
+const refusals = createRefusals(clock, (refusal) =>
+  tell({ type: "event", event: { type: "bus.refused", ...refusal } }),
+);
+bus.onStatus((status) => {
+  if (status.type === "refused") refusals.add(status.operation, status.subject);
+});
 const residents = new Map<string, Resident>();
 const modules = new Map<string, SharedModule>();
 const marks = createMarks(settings.marks);
@@ -42,6 +49,7 @@ const parts: CellParts = {
   suspended,
   suspendedCallsMax: settings.suspendedCallsMax,
   denied: createDenials(clock, (event) => tell({ type: "event", event })),
+  used: (instanceId, use) => tell({ type: "event", event: { type: "capability.used", instanceId, ...use } }),
   crashed(instanceId, crash) {
     residents.delete(instanceId);
     tell({ type: "event", event: { type: "instance.crashed", instanceId, crash } });

@@ -1,34 +1,59 @@
 import type { Clock } from "../clock.ts";
-import { engineLimits } from "../limits.ts";
+import { auditLimits, engineLimits } from "../limits.ts";
 import type { EngineEvent } from "./engine.ts";
 
 type Denied = Extract<EngineEvent, { type: "capability.denied" }>;
+type OneDenied = Omit<Denied, "count" | "more">;
+
+/** What was refused to one instance in the period that runs. */
+interface Period {
+  /** What was told in it: the same again waits for the next one. */
+  readonly told: Set<string>;
+  readonly waiting: Map<string, { denied: OneDenied; count: number }>;
+  /** Whether something found no place among those that wait. */
+  isOver: boolean;
+}
 
 /**
- * Reports refusals: the first of its kind at once, those of the following second as one with their count. A guest
- * that asks in a loop must not flood the lattice with facts.
+ * Reports refusals: those that differ at once, up to `denialsPerPeriodMax` of an instance in a period; all others in
+ * the next one, each once with its count. A guest that asks in a loop, even for something else each time, must not
+ * flood the lattice with facts.
  */
-export function createDenials(
-  clock: Clock,
-  report: (event: Denied) => void,
-): (denied: Omit<Denied, "count">) => void {
-  const counts = new Map<string, number>();
+export function createDenials(clock: Clock, report: (event: Denied) => void): (denied: OneDenied) => void {
+  const periods = new Map<string, Period>();
 
-  const settle = (key: string, denied: Omit<Denied, "count">) => {
-    const count = counts.get(key) ?? 0;
-    if (count === 0) {
-      counts.delete(key);
-      return;
+  function begin(instanceId: string): Period {
+    const period: Period = { told: new Set(), waiting: new Map(), isOver: false };
+    periods.set(instanceId, period);
+    clock.setTimeout(() => end(instanceId, period), engineLimits.denialPeriodMs);
+    return period;
+  }
+
+  function end(instanceId: string, { waiting, isOver }: Period): void {
+    if (waiting.size === 0) return void periods.delete(instanceId);
+    const next = begin(instanceId);
+    let more = isOver;
+    for (const [key, { denied, count }] of waiting) {
+      if (next.told.size >= auditLimits.denialsPerPeriodMax) next.waiting.set(key, { denied, count });
+      else {
+        next.told.add(key);
+        report({ ...denied, count, ...(more ? { more } : {}) });
+        more = false;
+      }
     }
-    report({ ...denied, count });
-    counts.set(key, 0);
-    clock.setTimeout(() => settle(key, denied), engineLimits.denialPeriodMs);
-  };
+  }
 
   return (denied) => {
-    const key = `${denied.instanceId} ${denied.capabilityId} ${denied.providerType} ${denied.operation}`;
-    const count = counts.get(key);
-    counts.set(key, (count ?? 0) + 1);
-    if (count === undefined) settle(key, denied);
+    const { instanceId, capabilityId, providerType, operation, permission } = denied;
+    const key = `${capabilityId} ${providerType} ${operation} ${permission}`;
+    const period = periods.get(instanceId) ?? begin(instanceId);
+    const waiting = period.waiting.get(key);
+    if (waiting !== undefined) waiting.count += 1;
+    else if (!period.told.has(key) && period.told.size < auditLimits.denialsPerPeriodMax) {
+      period.told.add(key);
+      report({ ...denied, count: 1 });
+    } else if (period.waiting.size < auditLimits.denialsWaitingMax)
+      period.waiting.set(key, { denied, count: 1 });
+    else period.isOver = true;
   };
 }

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { NatsOptions } from "../bus/nats-client.ts";
 import type { Clock } from "../clock.ts";
@@ -91,7 +92,9 @@ export function engineLauncher(options: EngineOptions): EngineLauncher {
   };
 }
 
-function spawnEngine({ modulesDirectory }: EngineOptions): ChildProcess {
+function spawnEngine({ modulesDirectory, bus }: EngineOptions): ChildProcess {
+  // Cells sign in, and again after each reconnect, with what the files hold by then.
+  const secrets = [bus.credsFile, bus.tls?.caFile, bus.tls?.certFile, bus.tls?.keyFile];
   return fork(fileURLToPath(new URL("./engine-main.ts", import.meta.url)), [], {
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -102,11 +105,14 @@ function spawnEngine({ modulesDirectory }: EngineOptions): ChildProcess {
       // Stacks of suspended guests begin small, so that V8's pool holds one for each of some hundred, and grow as the
       // guest recurses (docs/decisions/0003-growing-stacks.md). Set later, flags of V8 race with its own threads.
       "--experimental-wasm-growable-stacks",
+      // For the memory of guests that have ended, which V8 does not count (guests/memory-debt.ts).
+      "--expose-gc",
       `--wasm-stack-switching-stack-size=${engineLimits.suspendedStackKiB}`,
       // It steers and holds no calls: what it does not keep is small. Cells have a young generation of their own.
       `--max-semi-space-size=${engineLimits.steeringSemiSpaceMb}`,
       `--allow-fs-read=${program}`,
       `--allow-fs-read=${modulesDirectory}`,
+      ...secrets.flatMap((file) => (file === undefined ? [] : [`--allow-fs-read=${resolve(file)}`])),
       "--disable-warning=SecurityWarning",
       "--disable-warning=ExperimentalWarning",
     ],

@@ -1,5 +1,6 @@
 import type { Assignment, Crash, InstanceLimits } from "../protocol/instance-spec.ts";
 import type { GuestKind } from "./guests/guest.ts";
+import type { GrantUse } from "./used-grants.ts";
 
 /** What an engine needs to know to run one instance. */
 export interface GuestSpec {
@@ -15,6 +16,8 @@ export interface GuestSpec {
   readonly capabilities: readonly Assignment[];
   /** Whether the guest is kept from call to call. */
   readonly reuse: boolean;
+  /** Whether the guest is run to see what it needs: what is refused is refused as exactly as can be. */
+  readonly audit?: boolean;
 }
 
 /** A module that can be run here. */
@@ -32,14 +35,25 @@ export type EngineEvent =
       readonly capabilityId: string;
       readonly providerType: string;
       readonly operation: string;
+      /** Empty where no grant would allow it. */
       readonly permission: string;
       readonly count: number;
+      /** Others were refused as well, too many to be told one by one. */
+      readonly more?: true;
     }
+  | ({ readonly type: "capability.used"; readonly instanceId: string } & GrantUse)
   | {
       readonly type: "cell.lost";
       readonly reason: string;
       readonly blamed: string | undefined;
       readonly moved: number;
+    }
+  | {
+      /** The server refused a cell something, so often since the last time. */
+      readonly type: "bus.refused";
+      readonly operation: "publish" | "subscribe";
+      readonly subject: string;
+      readonly count: number;
     }
   | { readonly type: "load"; readonly rssBytes: number; readonly cells: number; readonly instances: number };
 

@@ -1,4 +1,5 @@
 import type { BusMessage } from "../bus/bus.ts";
+import { auditLimits } from "../limits.ts";
 import { headers } from "../protocol/calls.ts";
 import { Failure } from "../protocol/errors.ts";
 import {
@@ -12,7 +13,7 @@ import {
 } from "./capability-calls.ts";
 import type { CellParts } from "./cell-parts.ts";
 import type { GuestSpec } from "./engine.ts";
-import type { Grants } from "./grants.ts";
+import { type Grants, shown } from "./grants.ts";
 import type { GuestLog } from "./guest-log.ts";
 import type { GuestHost } from "./guests/guest.ts";
 
@@ -67,11 +68,19 @@ export function createGuestHost(parts: CellParts, hosted: HostedGuest): GuestHos
       case guestType:
         return host.beginGuestCall(id, operation, payload);
     }
-    const provider = permitted(parts, hosted, { capabilityId: id, providerType, operation }, (granted) =>
+    const asked = { capabilityId: id, providerType, operation };
+    const provider = permitted(parts, hosted, asked, (granted) =>
       granted.check(id, providerType, operation, payload),
     );
-    const route = { lattice: parts.lattice, nodeId: parts.nodeId, provider, operation, ...limitsOf() };
-    return callProvider(bus, route, { instanceId, incarnation, capabilityId: id, payload });
+    const onUses = (permissions: string) => grants().notedUse(permissions, id);
+    const { lattice, nodeId } = parts;
+    const route = { lattice, nodeId, provider, operation, onUses, ...limitsOf() };
+    try {
+      return await callProvider(bus, route, { instanceId, incarnation, capabilityId: id, payload });
+    } catch (error) {
+      tellDenial(parts, hosted, asked, error);
+      throw error;
+    }
   };
 
   const limitsOf = () => {
@@ -102,7 +111,14 @@ export function createGuestHost(parts: CellParts, hosted: HostedGuest): GuestHos
         { capabilityId: wanted ?? providerType, providerType, operation: "" },
         (granted) => granted.find(providerType, wanted),
       ),
-    linkedTarget: (interfaceName) => grants().linkedTarget(interfaceName),
+    linkedTarget(interfaceName) {
+      const target = grants().linkedTarget(interfaceName);
+      if (target === undefined) {
+        const capabilityId = interfaceName.slice(interfaceName.lastIndexOf("/") + 1);
+        tellDenial(parts, hosted, { capabilityId, providerType: "call", operation: "" }, notLinked);
+      }
+      return target;
+    },
     async beginGuestCall(target, operation, payload) {
       permitted(parts, hosted, { capabilityId: target, providerType: "call", operation }, (granted) =>
         granted.checkCall(target, operation),
@@ -119,38 +135,72 @@ export function createGuestHost(parts: CellParts, hosted: HostedGuest): GuestHos
   return host;
 }
 
+/** What was asked for. */
+interface Asked {
+  readonly capabilityId: string;
+  readonly providerType: string;
+  readonly operation: string;
+}
+
 /** Asks the grants of now; a denial is reported before it is thrown. */
 function permitted<Answer>(
-  { denied }: CellParts,
-  { spec, grants }: HostedGuest,
-  asked: { capabilityId: string; providerType: string; operation: string },
+  parts: CellParts,
+  hosted: HostedGuest,
+  asked: Asked,
   ask: (grants: Grants) => Answer,
 ): Answer {
   try {
-    return ask(grants());
+    return ask(hosted.grants());
   } catch (error) {
-    if (error instanceof Failure && error.code === "PERMISSION_DENIED") {
-      const { capabilityId, providerType, operation } = asked;
-      denied({
-        type: "capability.denied",
-        instanceId: spec.instanceId,
-        capabilityId: capabilityId.slice(0, 64),
-        providerType,
-        operation,
-        permission: String(error.details?.["permission"]),
-      });
-    }
+    tellDenial(parts, hosted, asked, error);
     throw error;
   }
 }
 
+/** No grant links the interface; which guest it would lead to, whoever grants it decides. */
+const notLinked = new Failure("PERMISSION_DENIED", "no grant links the interface to a guest", {
+  details: { permission: "call:<name>" },
+});
+
+/**
+ * Reports a refusal, of the cell or of a provider: that one states none itself, so each is reported once. That a copy is
+ * fenced lacks no grant, and is a fact of its own.
+ */
+function tellDenial({ denied }: CellParts, { spec }: HostedGuest, asked: Asked, error: unknown): void {
+  if (!(error instanceof Failure) || error.code !== "PERMISSION_DENIED") return;
+  const { permission = "", permissions = [permission], fencedBy } = error.details ?? {};
+  if (fencedBy !== undefined || !Array.isArray(permissions)) return;
+  for (const one of permissions.slice(0, auditLimits.grantPermissionsMax))
+    denied({
+      type: "capability.denied",
+      instanceId: spec.instanceId,
+      capabilityId: asked.capabilityId.slice(0, 64),
+      providerType: asked.providerType.slice(0, 64),
+      operation: asked.operation.slice(0, 64),
+      permission: typeof one === "string" ? shown(one) : "",
+    });
+}
+
+/**
+ * Notes the grant under which a provider passes on what comes from outside: it says so in the call, and those who call
+ * such an operation themselves do not.
+ */
+export function noteIncoming(grants: Grants, operation: string, message: BusMessage): void {
+  if (!incomingOperations.has(operation)) return;
+  const uses = message.header(headers.uses);
+  if (uses !== undefined) grants.notedUse(uses);
+}
+
+/** The operations by which providers call guests. */
+const incomingOperations: ReadonlySet<string> = new Set(["handle-message", "http-request"]);
+
 /** The headers that are taken from a call and passed on with what its guest asks for. */
 function passedOn(message: BusMessage | undefined): Record<string, string> | undefined {
   if (message === undefined || message.headerNames().length === 0) return undefined;
-  const found: Record<string, string> = {};
+  let found: Record<string, string> | undefined;
   for (const name of [headers.correlationId, headers.traceparent]) {
     const value = message.header(name);
-    if (value !== undefined) found[name] = value;
+    if (value !== undefined) found = { ...found, [name]: value };
   }
   return found;
 }

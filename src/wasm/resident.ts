@@ -7,8 +7,8 @@ import type { Crash } from "../protocol/instance-spec.ts";
 import type { SharedModule } from "./cell-messages.ts";
 import type { CellParts, Resident } from "./cell-parts.ts";
 import type { GuestSpec } from "./engine.ts";
-import { createGrants } from "./grants.ts";
-import { type CallInProgress, createGuestHost } from "./guest-host.ts";
+import { createGrants, type GrantsOptions } from "./grants.ts";
+import { type CallInProgress, createGuestHost, noteIncoming } from "./guest-host.ts";
 import { createGuestLog } from "./guest-log.ts";
 import type { Guest, GuestEnd } from "./guests/guest.ts";
 import { guestEnd } from "./guests/guest-faults.ts";
@@ -29,7 +29,11 @@ export function createResident(
   const mailbox: BusMessage[] = [];
   const subscriptions: Subscription[] = [];
   const label = name ?? instanceId;
-  let grants = createGrants(label, spec.capabilities);
+  const watching: GrantsOptions = {
+    tell: (use) => parts.used(instanceId, use),
+    isAudited: spec.audit === true,
+  };
+  let grants = createGrants(label, spec.capabilities, watching);
   let guest: Guest | undefined;
   /** The call whose guest may be suspended; undefined between calls, and where the module cannot suspend. */
   let inProgress: CallInProgress | undefined;
@@ -84,6 +88,7 @@ export function createResident(
     if (shared.maySuspend) {
       inProgress = { message, operation, untilMs: clock.now() + limits.timeoutMs, isAnswered: false };
     }
+    noteIncoming(grants, operation, message);
     let result: Uint8Array | Promise<Uint8Array>;
     const before = marks.enter(slot);
     try {
@@ -225,7 +230,7 @@ export function createResident(
   const resident: Resident = {
     slot,
     grant(assignments) {
-      grants = createGrants(label, assignments);
+      grants = createGrants(label, assignments, watching);
     },
     async stop() {
       await Promise.all(subscriptions.map((subscription) => subscription.drain()));

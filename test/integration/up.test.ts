@@ -18,10 +18,11 @@ test(
     const state = mkdtempSync(join(tmpdir(), "wasmatrix-up-"));
     const up = spawn(process.execPath, ["cli/main.ts", "--json", "up", "--state", state], {
       stdio: ["ignore", "pipe", "ignore"],
+      env: { ...process.env, XDG_STATE_HOME: state },
     });
     try {
-      const { nats } = await firstLine(up);
-      const client = await connect({ servers: nats, lattice: "default" });
+      const { nats, creds } = await firstLine(up);
+      const client = await connect({ servers: nats, lattice: "default", credsFile: creds });
       const bytes = new Uint8Array(readFileSync(echo.path));
       const started = await client.start({
         module: { bytes },
@@ -69,9 +70,10 @@ test(
   },
 );
 
-async function firstLine(child: ChildProcess): Promise<{ nats: string }> {
+async function firstLine(child: ChildProcess): Promise<{ nats: string; creds: string }> {
   if (child.stdout === null) throw new Error("no stdout");
-  for await (const line of createInterface(child.stdout)) return JSON.parse(line) as { nats: string };
+  for await (const line of createInterface(child.stdout))
+    return JSON.parse(line) as { nats: string; creds: string };
   throw new Error("it ended without a word");
 }
 

@@ -41,6 +41,7 @@ const valid: Record<string, object[]> = {
     { ...named, assignment, commandId: "again" },
   ],
   "capability.revoke": [{ ...target, capabilityId: "store" }],
+  "capability.audit": [target, named],
   "capability.list": [{}, { ...target, limit: 1, after: "a" }],
   "node.list": [{}],
   "provider.start": [

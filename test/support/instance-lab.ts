@@ -7,6 +7,7 @@ import type { Fact } from "../../src/protocol/facts.ts";
 import { InstanceSpec, type RestartPolicy } from "../../src/protocol/instance-spec.ts";
 import type { Engine } from "../../src/wasm/engine.ts";
 import { fakeEngines } from "./fake-engine.ts";
+import { createRefusals } from "../../src/bus/refusals.ts";
 import { virtualClock } from "./virtual-clock.ts";
 
 /** The id of the one instance of a lab. */
@@ -17,6 +18,7 @@ export function instanceLab(restartPolicy: RestartPolicy, seed: number) {
   const clock = virtualClock(1_700_000_000_000);
   const engines = fakeEngines(() => clock.now());
   const seat = createEngineSeat();
+  const refusals = createRefusals(clock, () => {});
   const facts: Fact[] = [];
   const broken: string[] = [];
   let starting = 0;
@@ -67,7 +69,7 @@ export function instanceLab(restartPolicy: RestartPolicy, seed: number) {
     },
     async engineUp() {
       const engine = await engines.launch(
-        (event) => tellEngineEvent(event, { speaker, instances: table, onLoad: () => {} }),
+        (event) => tellEngineEvent(event, { speaker, instances: table, onLoad: () => {}, refusals }),
         () => {
           seat.take(undefined);
           table.tellAll({ type: "engine.lost" });

@@ -19,6 +19,8 @@ const acts = [
   "stop",
   "assign",
   "revoke",
+  "use",
+  "deny",
   "provide",
   "provider-fails",
   "store",
@@ -181,6 +183,28 @@ function act(speaker: Speaker, { act, which }: Step): void {
       return living
         ? speaker.state("capability.revoked", { instanceId, capabilityId: `c-${which % 2}` })
         : undefined;
+    case "use":
+      return living
+        ? speaker.state("capability.used", {
+            instanceId,
+            capabilityId: `c-${which % 2}`,
+            permission: "msg:publish:>",
+            ...(which === 3 ? {} : { exactly: `msg:publish:topic-${which}` }),
+          })
+        : undefined;
+    case "deny":
+      return living
+        ? speaker.state("capability.denied", {
+            instanceId,
+            capabilityId: `c-${which % 2}`,
+            providerType: "kv",
+            operation: "get",
+            permission: `kv:read:${speaker.own().seq % 11}`,
+            count: which + 1,
+            fix: "grant it",
+            ...(which === 3 ? { more: true as const } : {}),
+          })
+        : undefined;
     case "provide":
       return speaker.state("provider.available", info);
     case "provider-fails":
@@ -230,7 +254,7 @@ export function shapeOf(node: NodeView | undefined): unknown {
     ),
     instances: new Map(
       byKey(node.instances).map(
-        ([id, { spec, assignments, status, since, restarts, lastCrash, reason, backoff }]) => [
+        ([id, { spec, assignments, status, since, restarts, lastCrash, reason, backoff, audit }]) => [
           id,
           // A grant is where it is now; the wording of a reason may be empty instead of absent after a replay.
           {
@@ -241,6 +265,7 @@ export function shapeOf(node: NodeView | undefined): unknown {
             restarts,
             lastCrash,
             reason: reason ?? "",
+            audit,
             backoff,
           },
         ],

@@ -13,6 +13,7 @@ import { createEtcdDirectory } from "../../src/directory/etcd.ts";
 import { engineLauncher } from "../../src/wasm/engine-process.ts";
 import { memoryKvProvider } from "./hosted-provider.ts";
 import { type NatsServer, startNatsServer } from "./nats-server.ts";
+import type { TestTrust } from "./trust.ts";
 
 const log = pino({ level: process.env["WASMATRIX_TEST_LOG"] ?? "silent" });
 
@@ -34,7 +35,8 @@ export interface TestLattice extends AsyncDisposable {
     payload?: string,
     timeoutMs?: number,
   ): Promise<string | Answer["error"]>;
-  controlPlane(id: string): Promise<ControlPlane>;
+  /** `root` is the one that certifies its new key, on a lattice with roots. */
+  controlPlane(id: string, root?: number): Promise<ControlPlane>;
   node(id: string, labels?: Record<string, string>): Promise<NodeAgent>;
   kvProvider(id: string): Promise<NodeAgent>;
 }
@@ -55,9 +57,11 @@ export async function startLattice(
     providerModules?: string;
     /** Used by all of them, if there is one. */
     etcd?: string;
+    /** Whom its parts believe; without it whoever is on the bus. */
+    trust?: TestTrust;
   } = {},
 ): Promise<TestLattice> {
-  const { etcd } = given;
+  const { etcd, trust } = given;
   const server = await startNatsServer(given.jetstream === true ? { jetstream: true } : {});
   const directory = mkdtempSync(join(tmpdir(), "wasmatrix-lattice-"));
   const ends: (() => Promise<unknown>)[] = [];
@@ -105,6 +109,7 @@ export async function startLattice(
         moduleDirectory: given.providerModules,
       }),
       directory: etcdDirectory,
+      trust,
     });
     const stop = async (reason: string) => {
       await agentAlone.stop(reason);
@@ -134,10 +139,11 @@ export async function startLattice(
       if (answer.header("Wasmatrix-Error-Code") === undefined) return text;
       return JSON.parse(text) as Answer["error"];
     },
-    async controlPlane(controlPlaneId) {
+    async controlPlane(controlPlaneId, root = 0) {
       const directory = openDirectory();
       const bus = await connect(controlPlaneId);
-      const started = startControlPlane({ ...common, controlPlaneId, bus, directory });
+      const own = trust?.controlPlane(controlPlaneId, { root });
+      const started = startControlPlane({ ...common, controlPlaneId, bus, directory, trust: own });
       ends.push(async () => {
         await started.stop();
         await directory?.close();

@@ -49,7 +49,7 @@ async function world(versions: Record<string, string>) {
 test("R11.3: a node of another major version is shown with VERSION_MISMATCH and gets no work, one of another minor does", async () => {
   const { clock, list, start, nodes } = await world({ newer: "1.7", alien: "2.0" });
   const [alien, newer] = (await list()).nodes;
-  const reason = "VERSION_MISMATCH: it speaks protocol 2.0, this control plane 1.0";
+  const reason = "VERSION_MISMATCH: it speaks protocol 2.0, this control plane 1.1";
   expect(alien).toMatchObject({ nodeId: "alien", status: "alive", protocolVersion: "2.0", reason });
   expect([newer?.protocolVersion, newer?.reason]).toEqual(["1.7", undefined]);
   const table = nodeTable(paintFor(false, {}), clock.now(), [alien as never]);
@@ -77,7 +77,7 @@ test.each(["json", "msgpack"] as const)(
       expect(answered).toBe(form);
       expect(value).toMatchObject({
         ok: false,
-        error: { code: "VERSION_MISMATCH", retry: "never", details: { protocolVersion: "1.0" } },
+        error: { code: "VERSION_MISMATCH", retry: "never", details: { protocolVersion: "1.1" } },
       });
     }
     const none = client.request("wasmatrix.ctl.v2.other.node.list", encode({}, form), { timeoutMs: 1_000 });

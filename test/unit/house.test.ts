@@ -33,6 +33,7 @@ const arrows: Record<string, readonly string[]> = {
     "src/clock.ts",
   ],
   "src/modules": ["src/protocol", "src/limits.ts", "src/clock.ts", "src/chance.ts"],
+  "src/trust": ["src/protocol", "src/limits.ts", "src/clock.ts"],
   "src/directory": ["src/protocol", "src/limits.ts", "src/clock.ts", "src/log.ts"],
   "src/client": ["src/bus", "src/protocol", "src/limits.ts", "src/clock.ts", "src/chance.ts"],
   "src/wasm": [

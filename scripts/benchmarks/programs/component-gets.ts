@@ -102,6 +102,7 @@ function cellHost(): GuestHost {
     suspended: new Set(),
     suspendedCallsMax: 1,
     denied: () => undefined,
+    used: () => undefined,
     crashed: () => undefined,
   };
   const capability = {

@@ -1,4 +1,5 @@
 import { startControlPlane } from "../../../actors/control-plane/control-plane.ts";
+import type { ControlPlaneTrust } from "../../../actors/control-plane/signed-work.ts";
 import { connectNats } from "../../../src/bus/nats-bus.ts";
 import { randomId, systemChance } from "../../../src/chance.ts";
 import { systemClock } from "../../../src/clock.ts";
@@ -8,7 +9,7 @@ import { answerQuestions } from "../program.ts";
 
 // A control plane as `wasmatrix control-plane` runs it.
 
-const [url = ""] = process.argv.slice(2);
+const [url = "", trust] = process.argv.slice(2);
 const bus = await connectNats({ servers: url, name: "benchmark-control-plane", connectTimeoutMs: 5_000 });
 startControlPlane({
   lattice,
@@ -17,5 +18,6 @@ startControlPlane({
   clock: systemClock,
   chance: systemChance,
   log: createLog({ component: "control-plane", lattice }, { level: "warn", pretty: false }),
+  trust: trust === undefined ? undefined : (JSON.parse(trust) as ControlPlaneTrust),
 });
 answerQuestions(() => Promise.resolve());

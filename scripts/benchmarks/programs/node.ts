@@ -11,7 +11,7 @@ import { answerQuestions } from "../program.ts";
 
 // A node as `wasmatrix node` runs it, or, told `kv`, a process that hosts that provider alone.
 
-const [url = "", nodeId = "", modulesDirectory = "", hosts = "guests"] = process.argv.slice(2);
+const [url = "", nodeId = "", modulesDirectory = "", hosts = "guests", roots] = process.argv.slice(2);
 const busOptions = { servers: url, name: `benchmark-${nodeId}`, connectTimeoutMs: 5_000 };
 const bus = await connectNats(busOptions);
 const log = createLog({ component: "node", lattice, node: nodeId }, { level: "warn", pretty: false });
@@ -34,6 +34,7 @@ const node = startNodeAgent({
   labels: {},
   modulesDirectory,
   instancesMax: nodeLimits.instancesMaxDefault,
+  trust: roots === undefined ? undefined : { roots: roots.split(",") },
   providers: hosts === "kv" ? [memoryKv] : [],
   ...(hosts === "kv"
     ? {}

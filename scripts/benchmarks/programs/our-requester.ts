@@ -10,8 +10,14 @@ export interface RequestRound extends Load {
   readonly answerBytes: number;
 }
 
-const [url = ""] = process.argv.slice(2);
-const bus = await connectNats({ servers: url, name: "benchmark", connectTimeoutMs: 5_000 });
+const [url = "", credsFile] = process.argv.slice(2);
+const credentials = credsFile === undefined ? {} : { credsFile };
+const bus = await connectNats({
+  servers: url,
+  name: "benchmark",
+  connectTimeoutMs: 5_000,
+  ...credentials,
+});
 
 answerQuestions(async ({ subjects, payloadBytes, answerBytes, ...load }: RequestRound) => {
   const payload = new Uint8Array(payloadBytes).fill(0x61);

@@ -4,6 +4,7 @@ import type { Bus } from "../../bus/bus.ts";
 import { failureInAnswer } from "../../bus/guest-answers.ts";
 import type { Clock } from "../../clock.ts";
 import { streamLimits } from "../../limits.ts";
+import { headers } from "../../protocol/calls.ts";
 import { encode } from "../../protocol/codec.ts";
 import { type Answer, decodeAnswer, readAnswer, streamIn } from "./answer.ts";
 import type { HttpServerLimits } from "./http-server-limits.ts";
@@ -99,7 +100,7 @@ async function ask(
 ): Promise<Answered> {
   const payload = encode({ ...head, ...offered }, "msgpack");
   await turnEnd();
-  const how = passedOn === undefined ? { timeoutMs } : { timeoutMs, headers: passedOn };
+  const how = { timeoutMs, headers: passedOn === undefined ? underGrant : { ...passedOn, ...underGrant } };
   let message = await bus.request(subject, payload, how);
   let failure = failureInAnswer(message);
   if (failure?.details?.["safeToRepeat"] === true) {
@@ -117,6 +118,9 @@ async function ask(
     throw error;
   }
 }
+
+/** Whose cell answers notes that its grant is used. */
+const underGrant = { [headers.uses]: "http-server:serve" };
 
 let turn: Promise<void> | undefined;
 

@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 
 /**
@@ -20,11 +21,11 @@ const azureHost = "168.63.129.16";
 /** Where an IP address leads; `never` for a text that is none. */
 export function addressClass(text: string): AddressClass {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return classOfV4(ipaddr.IPv4.parse(text));
+  // Else the text could hold the end of the brackets below, and a host behind it.
+  if (!isIPv6(text)) return "never";
   const [withoutZone = ""] = text.split("%");
   // In hexadecimal, for ipaddr.js takes `::1.2.3.4` for `::ffff:1.2.3.4`, which is another address.
-  const spelled = `http://[${withoutZone}]/`;
-  if (!URL.canParse(spelled)) return "never";
-  const v6 = ipaddr.IPv6.parse(new URL(spelled).hostname.slice(1, -1));
+  const v6 = ipaddr.IPv6.parse(new URL(`http://[${withoutZone}]/`).hostname.slice(1, -1));
   if (v6.isIPv4MappedAddress() || v6.match(nat64, 96)) {
     return classOfV4(new ipaddr.IPv4(v6.toByteArray().slice(12)));
   }

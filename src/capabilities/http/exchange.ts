@@ -71,6 +71,7 @@ export function beginExchange(request: HttpRequest, scope: CapabilityScope, worl
         response.body.destroy();
         if (redirects === limits.redirectsMax) throw unfollowed(`more than ${limits.redirectsMax} times`);
         if (next.hasBody && upload !== undefined) throw unfollowed("a body that can be sent only once");
+        scope.used?.(`http:domain:${next.url.hostname}`);
         hop = next;
       }
     } catch (error) {

@@ -66,6 +66,15 @@ export function tooManyCommands(): Failure {
   });
 }
 
+/** An answer of another kind than its command has: something that only speaks like Redis, or a proxy that mixes answers up. */
+export function nonsense(server: string, cause: unknown): Failure {
+  return new Failure("COMMUNICATION_FAILURE", `kv: redis at ${server} answers what its commands never do`, {
+    fix: `Check that there is a redis-server at ${server}, and what stands between; a write may have been done.`,
+    details: { server },
+    cause,
+  });
+}
+
 /** Keys could vanish at any time. */
 export function evicts(server: string, policy: string): Failure {
   return new Failure("PROVIDER_UNAVAILABLE", `kv: redis at ${server} drops keys when its memory is full`, {

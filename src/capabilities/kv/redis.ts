@@ -8,7 +8,7 @@ import { compareKeys, pageOf } from "./key-order.ts";
 import { type KvCapability, kvCapability } from "./kv-capability.ts";
 import { fewerAtOnce } from "./parse-request.ts";
 import { type RedisConnection, createRedisConnection } from "./redis-connection.ts";
-import { evicts } from "./redis-failures.ts";
+import { evicts, nonsense } from "./redis-failures.ts";
 import { deleteScript, getManyScript, incrementScript, setScript, swapScript } from "./redis-scripts.ts";
 
 /** What a kv in Redis is made with. */
@@ -41,7 +41,13 @@ export async function createRedisKv(options: RedisKvOptions): Promise<KvCapabili
   }
   return kvCapability(
     {
-      perform: (bucket, request) => perform(redis, keysOf(bucket), request, limits),
+      async perform(bucket, request) {
+        try {
+          return await perform(redis, keysOf(bucket), request, limits);
+        } catch (error) {
+          throw error instanceof TypeError ? nonsense(redis.server, error) : error;
+        }
+      },
       check: () => check(redis),
       async close() {
         redis.close();

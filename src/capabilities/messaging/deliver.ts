@@ -10,7 +10,10 @@ import type { MessagingLimits } from "./messaging-limits.ts";
 
 /** What a delivery goes through. */
 export interface DeliveryWorld {
+  /** The lattice's own: calls of guests. */
   readonly bus: Bus;
+  /** Where applications speak, which need not be the same user of the server. */
+  readonly topicBus: Bus;
   readonly clock: Clock;
   readonly limits: MessagingLimits;
   /** Gives up every delivery in progress. */
@@ -18,7 +21,7 @@ export interface DeliveryWorld {
 }
 
 /**
- * Calls the instance with a message and gives its answer. While the instance is away the message is held, for
+ * Calls the instance with a message of its subscription to a topic and gives its answer. While the instance is away the message is held, for
  * `unreachableMs` and as long as it is wanted: trying again is safe because nobody saw it.
  *
  * Rejects with a `Failure`; whether a guest may have seen the message tells {@link wasUnseen}.
@@ -26,13 +29,15 @@ export interface DeliveryWorld {
 export async function deliver(
   { bus, clock, limits, abort }: DeliveryWorld,
   { lattice, instanceId }: Recipient,
+  topic: string,
   { subject, body, replyTo }: Delivery,
   isWanted: () => boolean,
 ): Promise<Uint8Array> {
   const target = subjectFor("call", { lattice, target: instanceId, operation: handlerOperation });
   const payload = encode({ subject, body, ...(replyTo === undefined ? {} : { replyTo }) }, "msgpack");
   const timeoutMs = limits.deliveryTimeoutMs;
-  const call = { timeoutMs, headers: { [headers.timeoutMs]: String(timeoutMs) }, signal: abort };
+  const told = { [headers.timeoutMs]: String(timeoutMs), [headers.uses]: `msg:subscribe:${topic}` };
+  const call = { timeoutMs, headers: told, signal: abort };
   const until = clock.now() + limits.unreachableMs;
   for (;;) {
     try {

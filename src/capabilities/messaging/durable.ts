@@ -124,7 +124,7 @@ function handlerOf(
         if (deliveryCount > limits.deliveriesMax) return giveUp(message, "its deliveries are used up");
         const body = new Uint8Array(message.data);
         try {
-          await mailbox.deliver({ subject: message.subject, body }, isOpen);
+          await mailbox.deliver(topic, { subject: message.subject, body }, isOpen);
           stats.delivered += 1;
           message.ack();
         } catch (error) {

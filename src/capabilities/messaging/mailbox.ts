@@ -7,8 +7,11 @@ export interface Mailbox {
   readonly recipient: Recipient;
   /** Hands over the message that `next` gives once it is the turn of the one who asks; turns come in their order. */
   inTurn(next: () => Promise<void>): Promise<void>;
-  /** Delivers, and publishes what the guest answers to the message's `replyTo`. Rejects as `deliver` does. */
-  deliver(message: Delivery, isWanted: () => boolean): Promise<void>;
+  /**
+   * Delivers what a subscription to that topic brought, and publishes what the guest answers to the message's
+   * `replyTo`. Rejects as `deliver` does.
+   */
+  deliver(topic: string, message: Delivery, isWanted: () => boolean): Promise<void>;
   /** Whether the guest is handling a message whose answers go to that subject. */
   isReplySubject(subject: string): boolean;
   /** Resolves once nothing is in progress. */
@@ -20,15 +23,15 @@ export function createMailbox(world: DeliveryWorld, recipient: Recipient): Mailb
   const replies = new Map<string, number>();
   let last: Promise<unknown> = Promise.resolve();
 
-  async function deliverOne(message: Delivery, isWanted: () => boolean): Promise<void> {
+  async function deliverOne(topic: string, message: Delivery, isWanted: () => boolean): Promise<void> {
     const { replyTo } = message;
     if (replyTo === undefined) {
-      await deliver(world, recipient, message, isWanted);
+      await deliver(world, recipient, topic, message, isWanted);
       return;
     }
     replies.set(replyTo, (replies.get(replyTo) ?? 0) + 1);
     try {
-      const answer = await deliver(world, recipient, message, isWanted);
+      const answer = await deliver(world, recipient, topic, message, isWanted);
       if (answer.length > 0) publishAnswer(world, replyTo, answer);
     } finally {
       const left = (replies.get(replyTo) ?? 1) - 1;
@@ -51,9 +54,9 @@ export function createMailbox(world: DeliveryWorld, recipient: Recipient): Mailb
 }
 
 /** The guest has handled the message: what goes wrong now must not look as if it had not. */
-function publishAnswer({ bus }: DeliveryWorld, replyTo: string, answer: Uint8Array): void {
+function publishAnswer({ topicBus }: DeliveryWorld, replyTo: string, answer: Uint8Array): void {
   try {
-    bus.publish(replyTo, answer);
+    topicBus.publish(replyTo, answer);
   } catch (error) {
     throw new Failure("COMMUNICATION_FAILURE", `its answer could not be sent: ${reasonOf(error)}`, {
       retry: "never",

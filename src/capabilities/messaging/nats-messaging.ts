@@ -20,6 +20,8 @@ import { topicRefusal } from "./topics.ts";
 export interface NatsMessagingOptions {
   /** Whoever made it closes it, after this. */
   readonly bus: Bus;
+  /** Where topics are, if that is another connection; whoever made it closes it, after this. */
+  readonly topicBus?: Bus;
   readonly lattice: string;
   readonly clock: Clock;
   /** For grants whose configuration names a stream (`durable`); whoever made it closes it, after this. */
@@ -45,7 +47,7 @@ export interface MessagingCapability extends Capability {
  * JetStream stream, they come from there, and without `subscriptions` all that the permissions cover does.
  */
 export function createNatsMessaging(options: NatsMessagingOptions): MessagingCapability {
-  const { bus, lattice, clock, limits = messagingLimits } = options;
+  const { bus, topicBus = bus, lattice, clock, limits = messagingLimits } = options;
   assertId(lattice, "lattice");
   const inProgress = new Set<Promise<unknown>>();
   const abort = new AbortController();
@@ -79,7 +81,7 @@ export function createNatsMessaging(options: NatsMessagingOptions): MessagingCap
     },
     async check() {
       if (closing !== undefined) throw stopped();
-      await bus.flush(limits.subscribeTimeoutMs);
+      await topicBus.flush(limits.subscribeTimeoutMs);
     },
     granted(holders) {
       if (closing === undefined) subscribers.granted(holders);
@@ -94,7 +96,7 @@ export function createNatsMessaging(options: NatsMessagingOptions): MessagingCap
 
 /** The answer to a `request`, and nothing for the others. */
 async function perform(
-  { bus, limits, abort }: SubscriberWorld,
+  { topicBus, limits, abort }: SubscriberWorld,
   subscribers: Subscribers,
   scope: CapabilityScope,
   request: MessagingRequest,
@@ -105,7 +107,7 @@ async function perform(
       const mailbox = subscribers.find(scope.instanceId)?.mailbox;
       assertMayPublish(scope, mailbox, topic, "topic");
       if (replyTo !== undefined) assertMayPublish(scope, mailbox, replyTo, "replyTo");
-      bus.publish(topic, body, {
+      topicBus.publish(topic, body, {
         ...(replyTo === undefined ? {} : { replyTo }),
         ...(headers === undefined ? {} : { headers }),
       });
@@ -114,7 +116,7 @@ async function perform(
     case "request": {
       const { topic, body, timeoutMs } = request;
       assertMayPublish(scope, undefined, topic, "topic");
-      return (await bus.request(topic, body, { timeoutMs, signal: abort })).data;
+      return (await topicBus.request(topic, body, { timeoutMs, signal: abort })).data;
     }
     case "subscribe": {
       const refusal = topicRefusal(scope.permissions, "subscribe", request.topic);
@@ -124,7 +126,7 @@ async function perform(
       if (subscribers.hasEnded) throw stopped();
       subscribers.of(recipientOf(scope)).subscribe(request.topic, request.group);
       // Until the server has it, whoever is told that the guest listens could publish in vain.
-      await bus.flush(limits.subscribeTimeoutMs);
+      await topicBus.flush(limits.subscribeTimeoutMs);
       return undefined;
     }
     case "unsubscribe":
@@ -134,8 +136,8 @@ async function perform(
 }
 
 /** A subscription that the server does not allow is told nowhere else; the function returned ends that. */
-function tellRefusals({ bus, warn }: SubscriberWorld): () => void {
-  return bus.onStatus((status) => {
+function tellRefusals({ topicBus, warn }: SubscriberWorld): () => void {
+  return topicBus.onStatus((status) => {
     if (status.type !== "refused" || status.operation !== "subscribe") return;
     // Other subscriptions of this connection are not on topics.
     if (reservedTopic(status.subject) !== undefined) return;
@@ -144,12 +146,13 @@ function tellRefusals({ bus, warn }: SubscriberWorld): () => void {
 }
 
 function worldOf(
-  { bus, clock, connection, log, onDropped }: NatsMessagingOptions,
+  { bus, topicBus = bus, clock, connection, log, onDropped }: NatsMessagingOptions,
   limits: MessagingLimits,
   abort: AbortSignal,
 ): SubscriberWorld {
   return {
     bus,
+    topicBus,
     clock,
     limits,
     abort,

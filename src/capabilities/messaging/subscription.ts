@@ -43,7 +43,7 @@ export function subscribeMailbox(
   topic: string,
   queueGroup: string,
 ): MessageSource {
-  const { bus, clock, limits, stats } = world;
+  const { topicBus, clock, limits, stats } = world;
   const queue = createMessageQueue(limits, world.queued);
   const dropped = createLossReport(clock, limits.reportPeriodMs, (count, reason) =>
     world.tellDropped(mailbox, topic, count, reason),
@@ -81,7 +81,7 @@ export function subscribeMailbox(
     const message = queue.shift();
     if (message === undefined) return;
     try {
-      await mailbox.deliver(message, () => isOpen);
+      await mailbox.deliver(topic, message, () => isOpen);
       stats.delivered += 1;
     } catch (error) {
       if (wasUnseen(error)) return drop(reasonOf(error));
@@ -95,7 +95,7 @@ export function subscribeMailbox(
     failed.end();
   }
 
-  const subscription = bus.subscribe(topic, hear, { queue: queueGroup });
+  const subscription = topicBus.subscribe(topic, hear, { queue: queueGroup });
   stats.subscriptions += 1;
   return {
     topic,

@@ -55,6 +55,7 @@ export function createComponentGuest(code: ComponentCode, host: GuestHost): Gues
       // One that waits ends when its host wakes it: only then it is its turn, and whoever runs is known.
       if (life.isWaiting) life.killWhenWoken(givenUp());
       else life.kill(givenUp());
+      life.letGo();
     },
     async call(name, payload) {
       let call = calls.get(name);

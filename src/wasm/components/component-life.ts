@@ -3,6 +3,7 @@ import { Failure } from "../../protocol/errors.ts";
 import type { Gauge, GuestEnd } from "../guests/guest.ts";
 import { guestEnd, GuestFault, type Meters, metersOf } from "../guests/guest-faults.ts";
 import { GuestLife } from "../guests/guest-life.ts";
+import { letGo } from "../guests/memory-debt.ts";
 
 /**
  * One life of a component: the fuel of all its core instances, and its end. Whatever it waits for is given up when it
@@ -11,6 +12,7 @@ import { GuestLife } from "../guests/guest-life.ts";
 export class ComponentLife {
   readonly #life = new GuestLife();
   readonly #meters: Meters[] = [];
+  readonly #memories: WebAssembly.Memory[] = [];
   readonly #waiting = new Set<(thrown: unknown) => void>();
   /** Functions of the guest itself: calls between core modules lead over no host. */
   readonly #ownFunctions = new WeakSet<object>();
@@ -64,6 +66,11 @@ export class ComponentLife {
     for (const reject of this.#waiting) reject(first);
     this.#waiting.clear();
     return first;
+  }
+
+  /** After the last use of the guest: its memories are to be given back soon. */
+  letGo(): void {
+    for (const memory of this.#memories.splice(0)) letGo(memory);
   }
 
   /** Ends the guest as soon as what it waits for is over. */
@@ -125,6 +132,8 @@ export class ComponentLife {
     this.#meters.push(metersOf(instance.exports));
     for (const exported of Object.values(instance.exports)) {
       if (typeof exported === "function") this.#ownFunctions.add(exported);
+      else if (exported instanceof WebAssembly.Memory && !this.#memories.includes(exported))
+        this.#memories.push(exported);
     }
     return instance;
   }

@@ -1,5 +1,6 @@
 import { copyOut } from "./copy-out.ts";
 import { GuestFault } from "./guest-faults.ts";
+import { letGo } from "./memory-debt.ts";
 
 /** A pointer and length that do not lie in the guest's memory. */
 export class OutsideMemory extends GuestFault {}
@@ -17,6 +18,13 @@ export class GuestMemory {
   /** Gives it the instance's exported memory; before that every pointer lies outside. */
   attach(exported: WebAssembly.ExportValue | undefined): void {
     if (exported instanceof WebAssembly.Memory) this.#memory = exported;
+  }
+
+  /** After the last use of the guest: its memory is to be given back soon. */
+  letGo(): void {
+    letGo(this.#memory);
+    this.#memory = undefined;
+    this.#bytes = new Uint8Array(0);
   }
 
   /** Bytes that the guest has now. */

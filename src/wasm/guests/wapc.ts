@@ -46,6 +46,7 @@ export function createWapcGuest(module: WebAssembly.Module, host: GuestHost): Gu
   return {
     fuel: life.meters.fuel,
     endOf: (thrown) => life.endOf(thrown),
+    dispose: () => life.memory.letGo(),
     call(operation, payload) {
       life.begin();
       // An instance is mostly called with the same operation over and over.

@@ -42,6 +42,8 @@ export function createWasiCommand(module: WebAssembly.Module, host: GuestHost): 
     const flush = () => {
       stderr.flush();
       if (fuel !== undefined && allowance !== undefined) allowance.value = fuel.value;
+      // After its one call; what it has answered is in `stdout`.
+      life.memory.letGo();
     };
     const enter = entry<[], unknown>(life, start, isSuspendable, { answer: () => stdout.take(), flush });
     return unlessExited(enter, () => stdout.take());

@@ -39,6 +39,7 @@ export function createWasiReactor(module: WebAssembly.Module, host: GuestHost): 
   return {
     fuel: life.meters.fuel,
     endOf: (thrown) => life.endOf(thrown),
+    dispose: () => life.memory.letGo(),
     call(operation, payload) {
       const enter = operations.get(operation);
       if (enter === undefined) throw noOperation(operation, [...operations.keys()]);

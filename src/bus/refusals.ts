@@ -1,0 +1,55 @@
+import type { Clock } from "../clock.ts";
+import { refusalLimits } from "../limits.ts";
+
+/** What the server refused, how often since it was told of last. */
+export interface BusRefusal {
+  readonly operation: "publish" | "subscribe";
+  /** Of an inbox only the part that says whose it is; `>` stands for those that were too many to tell apart. */
+  readonly subject: string;
+  readonly count: number;
+}
+
+/** Those who count what a server refuses. */
+export interface Refusals {
+  add(operation: "publish" | "subscribe", subject: string, count?: number): void;
+  /** Since it was made. */
+  readonly total: number;
+}
+
+/**
+ * Reports what a server refuses: the first of its kind at once, those of the following second as one with their
+ * count. Whoever is refused in a loop, or made to by somebody else's reply subjects, must not flood the lattice.
+ */
+export function createRefusals(clock: Clock, report: (refusal: BusRefusal) => void): Refusals {
+  const counts = new Map<string, number>();
+  let total = 0;
+
+  function settle(key: string, operation: "publish" | "subscribe", subject: string): void {
+    const count = counts.get(key) ?? 0;
+    if (count === 0) return void counts.delete(key);
+    report({ operation, subject, count });
+    counts.set(key, 0);
+    clock.setTimeout(() => settle(key, operation, subject), refusalLimits.periodMs);
+  }
+
+  return {
+    get total() {
+      return total;
+    },
+    add(operation, subject, more = 1) {
+      total += more;
+      let kind = kindOf(subject);
+      if (!counts.has(`${operation} ${kind}`) && counts.size >= refusalLimits.kindsMax) kind = ">";
+      const key = `${operation} ${kind}`;
+      const count = counts.get(key);
+      counts.set(key, (count ?? 0) + more);
+      if (count === undefined) settle(key, operation, kind);
+    },
+  };
+}
+
+/** An inbox has a token of its own for each request. */
+function kindOf(subject: string): string {
+  const shown = subject.startsWith("_INBOX.") ? `${subject.split(".").slice(0, 3).join(".")}.>` : subject;
+  return shown.slice(0, refusalLimits.subjectCharactersMax);
+}

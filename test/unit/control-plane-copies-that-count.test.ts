@@ -1,0 +1,174 @@
+import pino from "pino";
+import { afterEach, describe, expect, it } from "vitest";
+import { type ControlPlane, startControlPlane } from "../../actors/control-plane/control-plane.ts";
+import type { Bus } from "../../src/bus/bus.ts";
+import { serve } from "../../src/bus/serve.ts";
+import { ask, type QuestionOf } from "../../src/bus/ask.ts";
+import { seededChance } from "../../src/chance.ts";
+import type { SubjectName } from "../../src/protocol/subjects.ts";
+import { type FakeNode, startFakeNode } from "../support/fake-node.ts";
+import { startMemoryServer } from "../support/memory-bus.ts";
+import { virtualClock } from "../support/virtual-clock.ts";
+
+const lattice = "default";
+const log = pino({ level: "silent" });
+const digest = `sha256:${"a".repeat(64)}`;
+const planes: ControlPlane[] = [];
+
+afterEach(() => planes.splice(0).forEach((plane) => void plane.stop()));
+
+/** Nodes that say what a test lets them say, and a control plane that listens. */
+async function world(nodeIds: readonly string[]) {
+  const clock = virtualClock(1_700_000_000_000);
+  const server = startMemoryServer({ clock });
+  const client = server.connect();
+  const nodes = new Map<string, FakeNode>();
+  const buses = new Map<string, Bus>();
+  const begin = (nodeId: string) => {
+    const bus = server.connect();
+    buses.set(nodeId, bus);
+    const node = startFakeNode({ bus, clock, nodeId });
+    serve(bus, clock, "node.instance.yield", { lattice, node: nodeId }, ({ instanceIds }) => {
+      for (const instanceId of instanceIds) node.speaker.state("instance.yielding", { instanceId });
+      return { instances: instanceIds };
+    });
+    node.speaker.state("module.stored", { digest, sizeBytes: 8 });
+    nodes.set(nodeId, node);
+    return node;
+  };
+  const pass = async (seconds: number) => {
+    for (let tenth = 0; tenth < seconds * 10; tenth += 1) {
+      await clock.advance(100);
+      if (tenth % 10 === 0) for (const node of nodes.values()) node.heartbeat();
+    }
+  };
+  const lose = (nodeId: string) => server.disconnect(buses.get(nodeId));
+  nodeIds.forEach(begin);
+  planes.push(
+    startControlPlane({
+      lattice,
+      controlPlaneId: "cp",
+      bus: server.connect(),
+      clock,
+      chance: seededChance(1),
+      log,
+    }),
+  );
+  await pass(1);
+  const command = <Name extends Extract<SubjectName, `ctl.${string}`>>(
+    name: Name,
+    question: QuestionOf<Name>,
+  ) => ask(client, name, { lattice }, question, { timeoutMs: 60_000 });
+  const told = async () => {
+    const { instances } = await command("ctl.instance.list", {});
+    return instances.map(
+      ({ instanceId, nodeId, status, incarnation }) => `${instanceId} ${nodeId} ${status} ${incarnation}`,
+    );
+  };
+  return { begin, lose, pass, command, told };
+}
+
+function starting({ speaker }: FakeNode, instanceId: string, incarnation: number): void {
+  speaker.state("instance.starting", {
+    spec: {
+      instanceId,
+      incarnation,
+      moduleHash: digest,
+      capabilities: [],
+      restartPolicy: { type: "never" },
+      limits: { memoryBytes: 65_536, fuel: 1_000, timeoutMs: 1_000, mailbox: 1 },
+      config: {},
+      requires: {},
+      onNodeLoss: "relocate",
+      reuse: true,
+      commandId: "c1",
+      createdAt: "2026-01-01T00:00:00.000Z",
+    },
+    restarts: 0,
+  });
+}
+
+function running(node: FakeNode, instanceId: string, incarnation: number): void {
+  starting(node, instanceId, incarnation);
+  node.speaker.state("instance.running", { instanceId, restarts: 0 });
+}
+
+function startFails({ speaker }: FakeNode, instanceId: string): void {
+  const at = "2026-01-01T00:00:00.000Z";
+  speaker.state("instance.crashed", {
+    instanceId,
+    restarts: 0,
+    crash: { reason: "start-failure", message: "COMMUNICATION_FAILURE: the bus is away", at },
+  });
+}
+
+describe("R8.2 P12: which of two copies counts", () => {
+  it("a copy that moves goes on until the one that takes over runs, whoever looks meanwhile", async () => {
+    const { begin, pass } = await world([]);
+    const [one, two] = [begin("one"), begin("two")];
+    running(one, "moved", 1);
+    one.speaker.state("instance.yielding", { instanceId: "moved" });
+    starting(two, "moved", 2);
+    await pass(1);
+    expect(one.commands).toEqual([]);
+    two.speaker.state("instance.running", { instanceId: "moved", restarts: 0 });
+    await pass(1);
+    expect(one.commands).toEqual(["fence moved 1"]);
+  });
+
+  it("P14: a later copy that could never be started does not take the place of one that runs", async () => {
+    const { begin, pass, told } = await world([]);
+    const [one, two] = [begin("one"), begin("two")];
+    running(one, "moved", 1);
+    starting(two, "moved", 2);
+    startFails(two, "moved");
+    await pass(1);
+    expect(await told()).toEqual(["moved one running 1"]);
+    expect([one.commands, two.commands]).toEqual([[], ["fence moved 2"]]);
+  });
+
+  it("P6: a node that had a copy which ended is not asked for that incarnation again", async () => {
+    const { begin, pass, command, told } = await world([]);
+    const [one, two] = [begin("one"), begin("two")];
+    running(one, "moved", 1);
+    starting(two, "moved", 2);
+    two.speaker.state("instance.stopped", { instanceId: "moved", restarts: 0, reason: "outranked" });
+    await pass(1);
+    const moving = command("ctl.instance.relocate", { instanceId: "moved", nodeId: "two" });
+    await pass(1);
+    await moving;
+    expect(await told()).toEqual(["moved two running 3"]);
+  });
+
+  it("P14: what a life of a node left behind counts less than an earlier copy that came back", async () => {
+    const { begin, lose, pass, told } = await world([]);
+    const two = begin("two");
+    running(two, "moved", 2);
+    await pass(1);
+    lose("two");
+    await pass(5);
+    // It was away, and comes back with what it ran before.
+    running(begin("one"), "moved", 1);
+    await pass(1);
+    begin("two");
+    await pass(3);
+    expect(await told()).toEqual(["moved one running 1"]);
+  });
+
+  it("what was lost is not brought back where an earlier copy of it lives, which would refuse it", async () => {
+    const { begin, lose, pass, told } = await world([]);
+    const two = begin("two");
+    const ids = ["a", "b", "c", "d", "e", "f"];
+    for (const id of ids) running(two, id, 2);
+    await pass(1);
+    lose("two");
+    await pass(5);
+    const one = begin("one");
+    for (const id of ids) running(one, id, 1);
+    await pass(2);
+    begin("three");
+    await pass(4);
+    expect(one.commands.filter((text) => text.startsWith("start"))).toEqual([]);
+    expect(await told()).toEqual(ids.map((id) => `${id} three running 3`));
+  });
+});
