@@ -1,4 +1,4 @@
-import type { InstanceView } from "../../src/lattice/view.ts";
+import { type InstanceView, isPlaced } from "../../src/lattice/view.ts";
 import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
 import { asFailure } from "../../src/protocol/errors.ts";
 import { askNode } from "./ask-node.ts";
@@ -13,9 +13,10 @@ import { livingCopies } from "./living-copies.ts";
 export function endCopiesOfStopped(desk: Desk, instanceIds: readonly string[]): void {
   const ending = new Map<string, { nodeId: string; commandId: string; ids: string[] }>();
   for (const instanceId of instanceIds) {
-    const stopped = stoppedByCommand(desk, instanceId);
+    const living = livingCopies(desk, instanceId);
+    const stopped = living.length === 0 ? undefined : stoppedByCommand(desk, instanceId);
     if (stopped?.cause === undefined) continue;
-    for (const { nodeId, spec } of livingCopies(desk, instanceId)) {
+    for (const { nodeId, spec } of living) {
       // A later start of the same id is another instance.
       if (spec.commandId !== stopped.spec.commandId && spec.incarnation >= stopped.spec.incarnation) continue;
       const key = `${nodeId} ${stopped.cause}`;
@@ -49,10 +50,10 @@ async function end(
 
 /** The latest copy that a command has stopped; what ends because it is outranked was not meant to end everywhere. */
 function stoppedByCommand(desk: Desk, instanceId: string): InstanceView | undefined {
-  let latest: InstanceView | undefined;
+  let latest = desk.view.ended.get(instanceId);
   for (const node of desk.view.nodes.values()) {
     const copy = node.instances.get(instanceId);
-    if (copy?.status !== "stopped" || copy.cause === undefined) continue;
+    if (copy?.status !== "stopped" || copy.cause === undefined || !isPlaced(desk.view, copy)) continue;
     if (latest === undefined || copy.spec.incarnation > latest.spec.incarnation) latest = copy;
   }
   return latest;

@@ -1,4 +1,4 @@
-import { type InstanceView, nextIncarnation } from "../../src/lattice/view.ts";
+import { type InstanceView, isPlaced, nextIncarnation } from "../../src/lattice/view.ts";
 import { controlPlaneLimits } from "../../src/limits.ts";
 import { asFailure, type ErrorBody, errorBody, Failure } from "../../src/protocol/errors.ts";
 import type { InstanceSummary } from "../../src/protocol/instance-spec.ts";
@@ -69,15 +69,18 @@ function* movesOf(
   fail: (those: readonly InstanceView[], error: unknown) => void,
 ): Generator<Move> {
   const grants = new Map(instances.map((instance) => [instance, grantsOf(desk, instance)]));
-  const alike = Map.groupBy(instances, (instance) => {
-    const { instanceId: _, capabilities: __, ...rest } = instance.spec;
+  const invented = instances.filter((instance) => !isPlaced(desk.view, instance));
+  if (invented.length > 0) fail(invented, nobodyPutThere(invented));
+  const movable = instances.filter((instance) => !invented.includes(instance));
+  const alike = Map.groupBy(movable, (instance) => {
+    const { instanceId: _, capabilities: __, placement: ___, ...rest } = instance.spec;
     const next = nextIncarnation(desk.view, instance.spec.instanceId);
     return JSON.stringify([instance.nodeId, rest, next, grants.get(instance)?.assignments]);
   });
   for (const those of alike.values()) {
     const [first] = those;
     if (first === undefined) continue;
-    const { instanceId, incarnation: _, ...spec } = first.spec;
+    const { instanceId, incarnation: _, placement: __, ...spec } = first.spec;
     const template = { ...spec, capabilities: [...(grants.get(first)?.assignments ?? [])] };
     const grantIds = new Map(
       those.map((one) => [one.spec.instanceId, grants.get(one)?.grantIds ?? new Map<string, string>()]),
@@ -122,4 +125,16 @@ async function perform(desk: Desk, move: Move, timeoutMs: number): Promise<Hande
     }
   }
   return { moved, left: failed };
+}
+
+function nobodyPutThere([first]: readonly InstanceView[]): Failure {
+  const { instanceId } = first?.spec ?? { instanceId: "?" };
+  return new Failure(
+    "PERMISSION_DENIED",
+    `node ${first?.nodeId} states an instance ${instanceId} that no control plane has put there; it is not moved`,
+    {
+      fix: `See whose that node is; \`wasmatrix auth revoke node ${first?.nodeId}\` lets it in no more.`,
+      details: { nodeId: first?.nodeId, instanceId },
+    },
+  );
 }

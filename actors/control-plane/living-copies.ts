@@ -1,4 +1,4 @@
-import { type InstanceView, outranks } from "../../src/lattice/view.ts";
+import { type InstanceView, takesPrecedence } from "../../src/lattice/view.ts";
 import type { Desk } from "./desk.ts";
 import { isOutOfReach } from "./summaries.ts";
 
@@ -10,5 +10,7 @@ export function livingCopies(desk: Desk, instanceId: string): InstanceView[] {
     if (copy !== undefined && copy.status !== "stopped" && !isOutOfReach(desk, node.nodeId))
       copies.push(copy);
   }
-  return copies.length < 2 ? copies : copies.toSorted((one, other) => (outranks(one, other) ? -1 : 1));
+  return copies.length < 2
+    ? copies
+    : copies.toSorted((one, other) => (takesPrecedence(desk.view, one, other) ? -1 : 1));
 }

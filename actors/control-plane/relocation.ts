@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Timer } from "../../src/clock.ts";
-import { type InstanceView, isOrphan, nextIncarnation } from "../../src/lattice/view.ts";
+import { type InstanceView, isOrphan, isPlaced, nextIncarnation } from "../../src/lattice/view.ts";
 import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
 import { asFailure } from "../../src/protocol/errors.ts";
 import type { InstanceSpec } from "../../src/protocol/instance-spec.ts";
@@ -95,8 +95,11 @@ function someAreLost({ view, presence }: Desk): boolean {
 function isHomeless(desk: Desk, instance: InstanceView): boolean {
   const { status, spec, nodeId } = instance;
   if (status !== "running" && status !== "starting" && status !== "backing-off") return false;
-  if (isOrphan(desk.view, instance)) return true;
-  return spec.onNodeLoss === "relocate" && desk.presence.statusOf(nodeId) === "lost";
+  const mayReturn =
+    isOrphan(desk.view, instance) ||
+    (spec.onNodeLoss === "relocate" && desk.presence.statusOf(nodeId) === "lost");
+  // What a node has invented is not made true elsewhere.
+  return mayReturn && isPlaced(desk.view, instance);
 }
 
 /** Instances that go to the same node with the same template. */
@@ -127,7 +130,7 @@ function grouped(desk: Desk, homeless: readonly InstanceView[], unanswered: Unan
   const nodes = placeableNodes(desk);
   const candidatesFor = new Map<string, Map<string, Candidate>>();
   for (const instance of homeless) {
-    const { instanceId, incarnation: _, ...spec } = instance.spec;
+    const { instanceId, incarnation: _, placement: __, ...spec } = instance.spec;
     const grants = grantsOf(desk, instance);
     const template = { ...spec, capabilities: [...grants.assignments] };
     const wanted = wantedOf(desk, spec);

@@ -1,7 +1,7 @@
 import { randomId } from "../../src/chance.ts";
 import type { AnswerOf, RequestOf } from "../../src/bus/serve.ts";
 import { timestamp } from "../../src/clock.ts";
-import type { InstanceView } from "../../src/lattice/view.ts";
+import { type InstanceView, isPlaced } from "../../src/lattice/view.ts";
 import { controlPlaneLimits } from "../../src/limits.ts";
 import { Failure } from "../../src/protocol/errors.ts";
 import { askNode, askNodesOf, refusedInPart } from "./ask-node.ts";
@@ -24,9 +24,9 @@ export async function scaleInstances(
   if (ending.length > 0) await stopAll(desk, ending, commandId);
   const kept = staying.map((instance) => summarizeInstance(desk, instance));
   const missing = count - present.length;
-  const [model] = present;
+  const model = present.find((one) => isPlaced(desk.view, one));
   if (missing <= 0 || model === undefined) return { instances: kept.toSorted(byId) };
-  const { instanceId: _, incarnation: __, ...spec } = model.spec;
+  const { instanceId: _, incarnation: __, placement: ___, ...spec } = model.spec;
   // A repeated command, or one that was cut short, has used some of its ids.
   const used = new Set(present.map((instance) => instance.spec.instanceId));
   const ids = Array.from({ length: count }, (_unused, index) => instanceIdOf(request.name, commandId, index))

@@ -2,12 +2,16 @@ import type { QuestionOf } from "../../src/bus/ask.ts";
 import type { AnswerOf } from "../../src/bus/serve.ts";
 import type { InstanceView } from "../../src/lattice/view.ts";
 import { messageLimits, proofLimits } from "../../src/limits.ts";
+import { placementGrant } from "../../src/trust/placement.ts";
 import { askNode } from "./ask-node.ts";
 import type { Desk } from "./desk.ts";
 import { type CountingGrants, newGrantId, withoutProof } from "./signed-grants.ts";
 
 /** Copies of one template that one node is to start. */
-export interface NodeStart extends Omit<QuestionOf<"node.instance.start">, "proofs" | "incarnation"> {
+export interface NodeStart extends Omit<
+  QuestionOf<"node.instance.start">,
+  "proofs" | "placements" | "incarnation"
+> {
   readonly incarnation: number;
   /** The ids of the grants that the instances had already, by instance and capability; any other grant is a new one. */
   readonly grantIds?: ReadonlyMap<string, CountingGrants["grantIds"]>;
@@ -31,7 +35,10 @@ export async function startOnNode(
   const answers = await Promise.all(
     commands.map((command) => {
       const proofs = proofsOf(desk, nodeId, { ...command, ...(grantIds === undefined ? {} : { grantIds }) });
-      const question = { ...command, ...(proofs === undefined ? {} : { proofs }) };
+      const placements = placementsOf(desk, nodeId, command);
+      const signed =
+        proofs === undefined ? {} : { proofs, ...(placements === undefined ? {} : { placements }) };
+      const question = { ...command, ...signed };
       return askNode(desk, nodeId, "node.instance.start", question, timeoutMs);
     }),
   );
@@ -64,7 +71,19 @@ function proofsOf(desk: Desk, nodeId: string, { template, instanceIds, incarnati
   });
 }
 
+function placementsOf(desk: Desk, nodeId: string, { template, instanceIds, incarnation }: NodeStart) {
+  const { grants } = desk;
+  if (grants === undefined) return undefined;
+  const { moduleHash, config = {} } = template;
+  const assignment = placementGrant({ moduleHash, config });
+  return instanceIds.map((instanceId) => {
+    const holder = { node: nodeId, instanceId, incarnation, name: template.name ?? instanceId };
+    return grants.sign(holder, assignment, newGrantId(undefined, instanceId, assignment));
+  });
+}
+
 function commandSize({ grants }: Desk, capabilities: number): number {
-  if (grants === undefined || capabilities === 0) return messageLimits.startCountMax;
-  return Math.min(messageLimits.startCountMax, Math.floor(proofLimits.proofsPerCommandMax / capabilities));
+  if (grants === undefined) return messageLimits.startCountMax;
+  const proofsEach = capabilities + 1;
+  return Math.min(messageLimits.startCountMax, Math.floor(proofLimits.proofsPerCommandMax / proofsEach));
 }

@@ -6,6 +6,7 @@ import type { ControlPlaneBeat } from "../../src/protocol/node-commands.ts";
 import { type SigningKey, signingKeyFrom } from "../../src/trust/keys.ts";
 import { createProofKeys, type ProofKeys } from "../../src/trust/proof-keys.ts";
 import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
+import { trustPlacements } from "../lattice-watch/trust-placements.ts";
 import { signCommands } from "./signed-commands.ts";
 import { createSignedGrants, type SignedGrants } from "./signed-grants.ts";
 import { createRevocationFeed } from "./signed-revocations.ts";
@@ -45,6 +46,7 @@ export function createSignedWork(world: {
   const keys = createProofKeys({ lattice, roots: trust.roots });
   const key = signingKeyFrom(seed);
   assertBelievable(keys, key, certificate, clock.now());
+  trustPlacements(watch.view, keys, log);
   const feed = createRevocationFeed({ lattice, bus, clock, log });
   const { revocations } = feed;
   const learnFrom = (nodeId: string) => keys.learnAll(watch.view.nodes.get(nodeId)?.certificates ?? []);

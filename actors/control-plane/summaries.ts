@@ -4,7 +4,7 @@ import {
   isOrphan,
   type InstanceView,
   type NodeView,
-  outranks,
+  takesPrecedence,
   type ProviderView,
 } from "../../src/lattice/view.ts";
 import { versionLimits } from "../../src/limits.ts";
@@ -32,18 +32,17 @@ export function instancesOf(desk: Desk): InstanceView[] {
   const best = new Map<string, InstanceView>();
   for (const instance of allInstances(desk.view)) {
     const other = best.get(instance.spec.instanceId);
-    if (other === undefined || takesPrecedence(desk, instance, other))
-      best.set(instance.spec.instanceId, instance);
+    if (other === undefined || isBetter(desk, instance, other)) best.set(instance.spec.instanceId, instance);
   }
   return [...best.values()].toSorted(byId);
 }
 
 /** What a life of a node left behind is gone for sure: whatever lives is better, be it an earlier copy that came back. */
-function takesPrecedence(desk: Desk, one: InstanceView, other: InstanceView): boolean {
+function isBetter(desk: Desk, one: InstanceView, other: InstanceView): boolean {
   const [isGone, otherIsGone] = [isOrphan(desk.view, one), isOrphan(desk.view, other)];
   if (isGone && !otherIsGone && other.status !== "stopped") return false;
   if (otherIsGone && !isGone && one.status !== "stopped") return true;
-  return outranks(one, other);
+  return takesPrecedence(desk.view, one, other);
 }
 
 export function summarizeInstance(desk: Desk, instance: InstanceView): InstanceSummary {

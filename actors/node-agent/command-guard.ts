@@ -1,5 +1,6 @@
 import type { Bus, BusMessage } from "../../src/bus/bus.ts";
-import { type Clock, type Timer, timestamp } from "../../src/clock.ts";
+import { type Clock, timestamp } from "../../src/clock.ts";
+import { createCountedReports } from "../../src/counted-reports.ts";
 import type { Speaker } from "../../src/lattice/speaker.ts";
 import { proofLimits, signedCommandLimits } from "../../src/limits.ts";
 import type { Log } from "../../src/log.ts";
@@ -18,6 +19,11 @@ export interface CommandGuard {
   end(): void;
 }
 
+interface Refused {
+  readonly row: SubjectName;
+  readonly reason: CommandRefusal["reason"];
+}
+
 /**
  * Checks commands before anybody decodes them. What does not count is answered with PERMISSION_DENIED, logged, and stated
  * as `command.refused`; a repeated one is not answered, for its refusal could overtake the answer to the first.
@@ -34,10 +40,14 @@ export function guardCommands(world: {
   const { bus, clock, log, speaker, keys } = world;
   const rows = commandFilters(speaker.lattice, speaker.nodeId);
   const seen = createSeenNonces();
-  const refusals = createRefusals(clock, (row, reason, count) => {
-    log.warn({ row, reason, count }, "commands were refused");
-    speaker.state("command.refused", { row, reason, count });
-  });
+  const refusals = createCountedReports<Refused>(
+    clock,
+    signedCommandLimits.refusalPeriodMs,
+    ({ row, reason }, count) => {
+      log.warn({ row, reason, count }, "commands were refused");
+      speaker.state("command.refused", { row, reason, count });
+    },
+  );
 
   function hear(row: SubjectName, message: BusMessage, onMessage: (message: BusMessage) => void): void {
     const outcome = checkCommand(message, { keys, seen, epoch: speaker.epoch, nowMs: clock.now() });
@@ -49,7 +59,7 @@ export function guardCommands(world: {
   }
 
   function refuse(row: SubjectName, message: BusMessage, { reason, failure }: CommandRefusal): void {
-    refusals.count(row, reason);
+    refusals.add(`${row} ${reason}`, { row, reason });
     log.debug({ row, reason, message: failure.message }, "a command was refused");
     if (reason === "replayed") return;
     const form = message.data[0] === 0x7b ? "json" : "msgpack";
@@ -64,32 +74,4 @@ export function guardCommands(world: {
   // Everything else is the bus itself, what it says of its connection at each moment included.
   const guarded = Object.create(bus, { subscribe: { value: subscribe } }) as Bus;
   return { bus: guarded, end: () => refusals.end() };
-}
-
-type Reason = CommandRefusal["reason"];
-
-/** Tells of refusals: the first of its kind at once, those of the following second as one with their count. */
-function createRefusals(clock: Clock, tell: (row: string, reason: Reason, count: number) => void) {
-  const kinds = new Map<string, { count: number; timer: Timer }>();
-
-  function settle(key: string, row: string, reason: Reason): void {
-    const kind = kinds.get(key);
-    if (kind === undefined || kind.count === 0) return void kinds.delete(key);
-    tell(row, reason, kind.count);
-    kind.count = 0;
-    kind.timer = clock.setTimeout(() => settle(key, row, reason), signedCommandLimits.refusalPeriodMs);
-  }
-
-  return {
-    count(row: string, reason: Reason): void {
-      const key = `${row} ${reason}`;
-      const kind = kinds.get(key);
-      kinds.set(key, { count: (kind?.count ?? 0) + 1, timer: kind?.timer });
-      if (kind === undefined) settle(key, row, reason);
-    },
-    end(): void {
-      for (const { timer } of kinds.values()) clock.clearTimeout(timer);
-      kinds.clear();
-    },
-  };
 }

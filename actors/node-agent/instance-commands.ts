@@ -144,7 +144,14 @@ function beginOne(
     });
   }
   const capabilities = provenGrants(request, instanceId);
-  return instances.begin({ ...request.template, capabilities, instanceId, incarnation: request.incarnation });
+  const placement = request.placements?.[request.instanceIds.indexOf(instanceId)];
+  return instances.begin({
+    ...request.template,
+    capabilities,
+    instanceId,
+    incarnation: request.incarnation,
+    ...(placement === undefined ? {} : { placement }),
+  });
 }
 
 /** What that copy may do, each with its own proof. */

@@ -13,6 +13,7 @@ import type { GrantHolderClaims } from "../../src/trust/proof.ts";
 import type { ProofKeys } from "../../src/trust/proof-keys.ts";
 import { createRevocations } from "../../src/trust/proof-revocations.ts";
 import type { LatticeWatch } from "../lattice-watch/lattice-watch.ts";
+import { trustPlacements } from "../lattice-watch/trust-placements.ts";
 import { createPlanePresence } from "./proofs-in-silence.ts";
 
 /** Whether a grant counts: `due` does, and is to be renewed; `none` means that no control plane vouches for it now. */
@@ -49,6 +50,7 @@ export function createProofs(world: {
   keys: ProofKeys;
 }): Proofs {
   const { lattice, bus, clock, log, watch, keys } = world;
+  trustPlacements(watch.view, keys, log);
   const revocations = createRevocations();
   const planes = createPlanePresence(clock);
   const listeners = new Set<() => void>();

@@ -68,8 +68,12 @@ export function openProviderCalls(options: ProviderCallsOptions): ProviderCalls 
       if (permissionFor(providerType, operation) === undefined)
         throw unknownOperation(providerType, operation);
       grants.refuseFenced(callingNode, call);
-      const grant =
-        grants.find(callingNode, operation, call) ?? (await grants.findOrAsk(callingNode, operation, call));
+      let grant = grants.find(callingNode, operation, call);
+      if (grant === undefined) {
+        grant = await grants.findOrAsk(callingNode, operation, call);
+        // Another copy may have taken its place while its node was asked.
+        grants.refuseFenced(callingNode, call);
+      }
       const uses: string[] = [];
       const answer = await perform(call, grant, operation, uses);
       if (uses.length === 0) message.respond(answer);

@@ -37,7 +37,8 @@ export async function firstAnswer<Answer>(
     const outcomes = await Promise.allSettled(attempts);
     first.reject((outcomes.at(-1) as PromiseRejectedResult | undefined)?.reason);
   };
-  again().catch(() => undefined);
+  // The caller's signal may come between two attempts, when none waits that could tell of it.
+  again().catch((error: unknown) => first.reject(error));
   try {
     return await first.promise;
   } finally {

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { createCountedReports } from "../counted-reports.ts";
 import { refusalLimits } from "../limits.ts";
 
 /** What the server refused, how often since it was told of last. */
@@ -21,16 +22,12 @@ export interface Refusals {
  * count. Whoever is refused in a loop, or made to by somebody else's reply subjects, must not flood the lattice.
  */
 export function createRefusals(clock: Clock, report: (refusal: BusRefusal) => void): Refusals {
-  const counts = new Map<string, number>();
+  const reports = createCountedReports<Omit<BusRefusal, "count">>(
+    clock,
+    refusalLimits.periodMs,
+    (refused, count) => report({ ...refused, count }),
+  );
   let total = 0;
-
-  function settle(key: string, operation: "publish" | "subscribe", subject: string): void {
-    const count = counts.get(key) ?? 0;
-    if (count === 0) return void counts.delete(key);
-    report({ operation, subject, count });
-    counts.set(key, 0);
-    clock.setTimeout(() => settle(key, operation, subject), refusalLimits.periodMs);
-  }
 
   return {
     get total() {
@@ -39,11 +36,8 @@ export function createRefusals(clock: Clock, report: (refusal: BusRefusal) => vo
     add(operation, subject, more = 1) {
       total += more;
       let kind = kindOf(subject);
-      if (!counts.has(`${operation} ${kind}`) && counts.size >= refusalLimits.kindsMax) kind = ">";
-      const key = `${operation} ${kind}`;
-      const count = counts.get(key);
-      counts.set(key, (count ?? 0) + more);
-      if (count === undefined) settle(key, operation, kind);
+      if (!reports.has(`${operation} ${kind}`) && reports.size >= refusalLimits.kindsMax) kind = ">";
+      reports.add(`${operation} ${kind}`, { operation, subject: kind }, more);
     },
   };
 }

@@ -7,6 +7,7 @@ import {
   createNodeView,
   type Doubt,
   type InstanceView,
+  isPlaced,
   type LatticeView,
   type NodeView,
   type ProviderView,
@@ -56,12 +57,10 @@ export function applyReplay(view: LatticeView, replay: FactReplay, heardAt: numb
 
   if (known !== undefined && known.epoch < replay.epoch) orphan(view, known);
   const node = createNodeView(replay.node, replay.epoch, heardAt);
-  for (const fact of facts) {
-    change(node, fact);
-    adopt(view, fact);
-  }
+  for (const fact of facts) change(node, fact);
   node.seq = replay.seq;
   view.nodes.set(replay.node, node);
+  for (const fact of facts) adopt(view, node, fact);
   const later = known?.epoch === replay.epoch ? known.early : [];
   return later
     .toSorted((one, other) => one.seq - other.seq)
@@ -116,7 +115,7 @@ function allParts(view: LatticeView, replay: FactReplay): readonly Fact[] | unde
 
 function take(view: LatticeView, node: NodeView, fact: Fact): void {
   change(node, fact);
-  adopt(view, fact);
+  adopt(view, node, fact);
   node.seq = fact.seq;
 }
 
@@ -124,8 +123,10 @@ function take(view: LatticeView, node: NodeView, fact: Fact): void {
 function orphan(view: LatticeView, node: NodeView): void {
   for (const [instanceId, instance] of node.instances) {
     const { status, spec } = instance;
+    if (status === "stopped") keepEnded(view, node, instance);
     const lived = status === "starting" || status === "running" || status === "backing-off";
     if (!lived || isSuperseded(view, node, instanceId, spec.incarnation)) continue;
+    if (view.orphans.has(instanceId) && !isPlaced(view, instance)) continue;
     view.orphans.set(instanceId, instance);
     const oldest = view.orphans.size > viewLimits.orphansMax ? view.orphans.keys().next().value : undefined;
     if (oldest !== undefined) view.orphans.delete(oldest);
@@ -135,17 +136,39 @@ function orphan(view: LatticeView, node: NodeView): void {
 function isSuperseded(view: LatticeView, than: NodeView, instanceId: string, incarnation: number): boolean {
   for (const node of view.nodes.values()) {
     const other = node === than ? undefined : node.instances.get(instanceId);
-    if (other !== undefined && other.spec.incarnation > incarnation) return true;
+    if (other !== undefined && other.spec.incarnation > incarnation && isPlaced(view, other)) return true;
   }
   return false;
 }
 
+/** Nothing is kept of what ended nowhere else, which is nearly everything. */
+function keepEnded(view: LatticeView, node: NodeView, instance: InstanceView): void {
+  const { instanceId, incarnation } = instance.spec;
+  if (instance.cause === undefined || isSuperseded(view, node, instanceId, incarnation)) return;
+  const left = view.orphans.get(instanceId);
+  const isLater = left !== undefined && left.spec.incarnation < incarnation;
+  if (isLater && isPlaced(view, instance)) view.orphans.delete(instanceId);
+  const hasEarlier = [...view.nodes.values()].some(
+    (other) =>
+      other !== node && (other.instances.get(instanceId)?.spec.incarnation ?? incarnation) < incarnation,
+  );
+  if (!hasEarlier || !isPlaced(view, instance)) return;
+  view.ended.set(instanceId, instance);
+  const oldest = view.ended.size > viewLimits.orphansMax ? view.ended.keys().next().value : undefined;
+  if (oldest !== undefined) view.ended.delete(oldest);
+}
+
 /** An orphan ends with the next incarnation of it, wherever that is. */
-function adopt(view: LatticeView, fact: Fact): void {
-  if (fact.kind !== "instance.starting" || view.orphans.size === 0) return;
+function adopt(view: LatticeView, node: NodeView, fact: Fact): void {
+  if (fact.kind !== "instance.starting" || view.orphans.size + view.ended.size === 0) return;
   const { instanceId, incarnation } = fact.data.spec;
   const left = view.orphans.get(instanceId);
+  if (left === undefined && !view.ended.has(instanceId)) return;
+  const copy = node.instances.get(instanceId);
+  if (copy !== undefined && !isPlaced(view, copy)) return;
   if (left !== undefined && left.spec.incarnation < incarnation) view.orphans.delete(instanceId);
+  const ended = view.ended.get(instanceId);
+  if (ended !== undefined && ended.spec.incarnation < incarnation) view.ended.delete(instanceId);
 }
 
 /** What each kind of fact changes in its node's part of the view. */

@@ -82,6 +82,16 @@ export interface LatticeView {
    * nothing of them. One is an orphan until a later incarnation of it is heard of.
    */
   readonly orphans: Map<string, InstanceView>;
+  /**
+   * Copies that a command stopped on lives of nodes that are over, by id, as long as an earlier copy is known elsewhere:
+   * that one, on a node out of reach, must not be taken for one that nobody stopped.
+   */
+  readonly ended: Map<string, InstanceView>;
+  /**
+   * Whether a control plane has put that copy where it is said to be; unset on a lattice without roots. Asked only where
+   * copies of one instance compete, for an answer costs a signature's check.
+   */
+  isPlaced?: (copy: InstanceView) => boolean;
 }
 
 /** A replay that is still arriving. */
@@ -98,7 +108,7 @@ export interface Doubt {
 
 /** A view that has heard nothing yet. */
 export function createView(lattice: string): LatticeView {
-  return { lattice, nodes: new Map(), replays: new Map(), orphans: new Map() };
+  return { lattice, nodes: new Map(), replays: new Map(), orphans: new Map(), ended: new Map() };
 }
 
 /** A node of which nothing is known but its name and life. */
@@ -134,8 +144,10 @@ export function findInstance(view: LatticeView, instanceId: string): InstanceVie
   let best: InstanceView | undefined;
   for (const node of view.nodes.values()) {
     const found = node.instances.get(instanceId);
-    if (found !== undefined && (best === undefined || outranks(found, best))) best = found;
+    if (found !== undefined && (best === undefined || takesPrecedence(view, found, best))) best = found;
   }
+  const ended = view.ended.get(instanceId);
+  if (ended !== undefined && (best === undefined || takesPrecedence(view, ended, best))) return ended;
   return best ?? view.orphans.get(instanceId);
 }
 
@@ -144,16 +156,19 @@ export function findInstance(view: LatticeView, instanceId: string): InstanceVie
  * repeated command, and does not start what has ended there.
  */
 export function nextIncarnation(view: LatticeView, instanceId: string): number {
-  let latest = view.orphans.get(instanceId)?.spec.incarnation ?? 0;
-  for (const { instances } of view.nodes.values())
-    latest = Math.max(latest, instances.get(instanceId)?.spec.incarnation ?? 0);
-  return latest + 1;
+  const known = [...view.nodes.values()].map(({ instances }) => instances.get(instanceId));
+  const copies = [...known, view.orphans.get(instanceId), view.ended.get(instanceId)].filter(
+    (copy) => copy !== undefined,
+  );
+  const counting = copies.length > 1 ? copies.filter((copy) => isPlaced(view, copy)) : copies;
+  return Math.max(0, ...counting.map(({ spec }) => spec.incarnation)) + 1;
 }
 
 /** Every instance of every node, stopped ones included, and those whose node forgot them. */
 export function* allInstances(view: LatticeView): Generator<InstanceView> {
   for (const node of view.nodes.values()) yield* node.instances.values();
   yield* view.orphans.values();
+  yield* view.ended.values();
 }
 
 /** Whether nobody runs it any more: its node began a new life, which knows nothing of it. */
@@ -171,17 +186,31 @@ export function successorOf(view: LatticeView, nodeId: string, instanceId: strin
   for (const node of view.nodes.values()) {
     const copy = node.nodeId === nodeId ? undefined : node.instances.get(instanceId);
     if (copy === undefined || copy.status === "stopped" || copy.status === "starting") continue;
-    if (!counts(copy)) continue;
-    if (copy.spec.incarnation > (own?.spec.incarnation ?? 0)) return copy;
+    if (isStillborn(copy)) continue;
+    if (copy.spec.incarnation > (own?.spec.incarnation ?? 0) && isPlaced(view, copy)) return copy;
   }
   return undefined;
 }
 
+/** Whether of two copies of one instance the first counts: one that was put where it is, then as `outranks` says. */
+export function takesPrecedence(view: LatticeView, one: InstanceView, other: InstanceView): boolean {
+  const is = isPlaced(view, one);
+  return is === isPlaced(view, other) ? outranks(one, other) : is;
+}
+
+/** Whether a control plane has put that copy there; every one is taken to be on a lattice without roots. */
+export function isPlaced(view: LatticeView, copy: InstanceView): boolean {
+  return view.isPlaced?.(copy) ?? true;
+}
+
 /**
  * Whether of two copies of one instance the first counts: the later incarnation, be it that a command has stopped it, for
- * then what an earlier one does on a node out of reach is over as well. What ended otherwise yields to whatever lives.
+ * then what an earlier one does on a node out of reach is over as well. What ended otherwise, or could never be started,
+ * yields to whatever lives.
  */
-export function outranks(one: InstanceView, other: InstanceView): boolean {
+function outranks(one: InstanceView, other: InstanceView): boolean {
+  if (isStillborn(one) !== isStillborn(other) && one.status !== "stopped" && other.status !== "stopped")
+    return isStillborn(other);
   if (counts(one) !== counts(other)) return counts(one);
   if (one.spec.incarnation !== other.spec.incarnation) return one.spec.incarnation > other.spec.incarnation;
   const lives = one.status !== "stopped";
@@ -190,8 +219,11 @@ export function outranks(one: InstanceView, other: InstanceView): boolean {
   return one.nodeId < other.nodeId;
 }
 
-/** A copy that could not be started and is tried no more is no better than one that ended: nobody's work ends for it. */
-function counts({ status, cause, lastCrash }: InstanceView): boolean {
-  if (status === "stopped") return cause !== undefined;
-  return (status !== "crashed" && status !== "gave-up") || lastCrash?.reason !== "start-failure";
+function counts({ status, cause }: InstanceView): boolean {
+  return status !== "stopped" || cause !== undefined;
+}
+
+/** A copy that could not be started and is tried no more: nobody's work ends for it. */
+function isStillborn({ status, lastCrash }: InstanceView): boolean {
+  return (status === "crashed" || status === "gave-up") && lastCrash?.reason === "start-failure";
 }

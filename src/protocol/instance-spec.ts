@@ -135,6 +135,8 @@ export const InstanceSpec = InstanceTemplate.extend({
   instanceId: Id,
   incarnation: z.int().min(1),
   capabilities: z.array(ProvenAssignment).max(64).default([]),
+  /** What a control plane signed of that life of it on that node, on a lattice with roots; see src/trust/placement.ts. */
+  placement: Proof.optional(),
 });
 export type InstanceSpec = z.infer<typeof InstanceSpec>;
 

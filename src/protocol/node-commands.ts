@@ -39,6 +39,8 @@ export const NodeInstanceStart = z.strictObject({
   audited: z.array(AuditRecord).max(auditLimits.recordsPerStartMax).optional(),
   /** For each of `instanceIds`, in their order, a proof of each of the template's capabilities, in theirs. */
   proofs: z.array(z.array(Proof).max(64)).max(messageLimits.startCountMax).optional(),
+  /** For each of `instanceIds`, in their order, a proof that it was put there. */
+  placements: z.array(Proof).max(messageLimits.startCountMax).optional(),
   wait: z.enum(["running", "accepted"]).default("running"),
 });
 export type NodeInstanceStart = z.infer<typeof NodeInstanceStart>;

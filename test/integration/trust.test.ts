@@ -251,6 +251,58 @@ describe("P17, R12.4: a bad node", () => {
   });
 });
 
+describe("P12, R8.2: a bad node that states what others run", () => {
+  test("neither takes their place nor ends them, however late its incarnation is", async () => {
+    const facts = await hearFacts(lattice);
+    const bad = await startBadNode(lattice, freshId("a-bad"));
+    const instanceId = freshId("theirs");
+    await start(instanceId, "n1", { onNodeLoss: "relocate" });
+    const { placement } = bad.speaker.own().instances.get(instanceId)?.spec ?? {};
+    expect(placement).toBeUndefined();
+    bad.claim(instanceId, [], 9);
+    bad.speaker.state("instance.stopped", { instanceId, restarts: 0, reason: "so it says" }, "some-command");
+    bad.claim(instanceId, [], 10, { onNodeLoss: "relocate" });
+    // What is moved in order afterwards comes after all that is done about those claims.
+    const moved = freshId("moved");
+    await start(moved, "n1");
+    await done(lattice, "node.label", { nodeId: "n2", labels: { is: "n1" } });
+    await done(lattice, "instance.relocate", { instanceId: moved, nodeId: "n2" });
+    await done(lattice, "node.label", { nodeId: "n2", labels: { is: "n2" } });
+    await vi.waitFor(() =>
+      expect(
+        facts.all.some(({ kind, data }) => kind === "instance.fenced" && data.instanceId === moved),
+      ).toBe(true),
+    );
+    const { instance } = await done(lattice, "instance.query", { instanceId });
+    expect(instance).toMatchObject({ nodeId: "n1", incarnation: 1, status: "running" });
+    expect(await lattice.call(instanceId, "increment", "2")).toBe("2");
+    expect((await done(lattice, "instance.restart", { instanceId }))["instances"]).toMatchObject([
+      { nodeId: "n1", incarnation: 1 },
+    ]);
+    const told = facts.all.filter(
+      ({ kind, data }) => kind === "instance.fenced" && data.instanceId === instanceId,
+    );
+    expect(told).toEqual([]);
+    facts.stop();
+  });
+
+  test("has nothing started elsewhere that nobody put on it, nor what was as another module", async () => {
+    const bad = await startBadNode(lattice, freshId("bad"));
+    const [ids, spec] = [
+      { invented: freshId("invented"), changed: freshId("changed") },
+      { onNodeLoss: "relocate" as const },
+    ];
+    await vi.waitFor(() => start(ids.changed, bad.speaker.nodeId, spec));
+    const { placement } = bad.speaker.own().instances.get(ids.changed)?.spec ?? {};
+    bad.claim(ids.invented, [], 1, { ...spec, ...(placement === undefined ? {} : { placement }) });
+    bad.claim(ids.changed, [], 1, { ...spec, ...(placement === undefined ? {} : { placement }) });
+    for (const instanceId of Object.values(ids)) {
+      const refusal = await lattice.command("instance.relocate", { instanceId, nodeId: "n1" });
+      expect(refusal).toMatchObject({ ok: false, error: { code: "PERMISSION_DENIED" } });
+    }
+  });
+});
+
 test("R1.4, P12: what a lost node ran goes on elsewhere with the grants that were signed, and no others", async () => {
   const bad = await startBadNode(lattice, freshId("bad"));
   const instanceId = freshId("orphaned");

@@ -3,7 +3,11 @@ import { serve } from "../../src/bus/serve.ts";
 import { systemClock } from "../../src/clock.ts";
 import { createSpeaker, type Speaker } from "../../src/lattice/speaker.ts";
 import { encode } from "../../src/protocol/codec.ts";
-import { InstanceTemplate, type ProvenAssignment } from "../../src/protocol/instance-spec.ts";
+import {
+  type InstanceSpec,
+  InstanceTemplate,
+  type ProvenAssignment,
+} from "../../src/protocol/instance-spec.ts";
 import { tolerant } from "../../src/protocol/tolerant.ts";
 import type { TestLattice } from "./lattice.ts";
 
@@ -13,7 +17,12 @@ export interface BadNode {
   /** What it tells providers that ask for the grants of an instance; those of its facts unless set. */
   tells: ((instanceId: string) => readonly ProvenAssignment[]) | undefined;
   /** Says that an instance runs here with these grants. */
-  claim(instanceId: string, capabilities: readonly ProvenAssignment[], incarnation?: number): void;
+  claim(
+    instanceId: string,
+    capabilities: readonly ProvenAssignment[],
+    incarnation?: number,
+    change?: Partial<InstanceSpec>,
+  ): void;
   /** What a control plane gave it for that instance. */
   grantsOf(instanceId: string): ProvenAssignment[];
   /** Calls the kv provider as this node; gives the code of the refusal, or `done`. */
@@ -42,21 +51,28 @@ export async function startBadNode(lattice: TestLattice, nodeId: string): Promis
   };
   const templateOf = (given: unknown) => tolerant(InstanceTemplate).parse(given);
 
-  serve(bus, clock, "node.instance.start", at, ({ template, instanceIds, incarnation, proofs }) => {
-    for (const [index, instanceId] of instanceIds.entries()) {
-      const capabilities = template.capabilities.map((grant, place) => ({
-        ...grant,
-        proof: proofs?.[index]?.[place] ?? "",
-      }));
-      run({ ...templateOf(template), instanceId, incarnation, capabilities });
-    }
-    const instances = instanceIds.map((instanceId) => {
-      const { spec, status, restarts, since } = own(instanceId);
-      const { moduleHash, createdAt } = spec;
-      return { instanceId, nodeId, moduleHash, createdAt, status, incarnation, restarts, since };
-    });
-    return { instances, failed: [] };
-  });
+  serve(
+    bus,
+    clock,
+    "node.instance.start",
+    at,
+    ({ template, instanceIds, incarnation, proofs, placements }) => {
+      for (const [index, instanceId] of instanceIds.entries()) {
+        const capabilities = template.capabilities.map((grant, place) => ({
+          ...grant,
+          proof: proofs?.[index]?.[place] ?? "",
+        }));
+        const placement = placements?.[index] ?? "";
+        run({ ...templateOf(template), instanceId, incarnation, capabilities, placement });
+      }
+      const instances = instanceIds.map((instanceId) => {
+        const { spec, status, restarts, since } = own(instanceId);
+        const { moduleHash, createdAt } = spec;
+        return { instanceId, nodeId, moduleHash, createdAt, status, incarnation, restarts, since };
+      });
+      return { instances, failed: [] };
+    },
+  );
   // The revocation is answered, and not stated.
   serve(bus, clock, "node.capability.revoke", at, ({ instanceIds }) => ({
     instances: instanceIds,
@@ -86,13 +102,13 @@ export async function startBadNode(lattice: TestLattice, nodeId: string): Promis
   const node: BadNode = {
     speaker,
     tells: undefined,
-    claim(instanceId, capabilities, incarnation = 1) {
+    claim(instanceId, capabilities, incarnation = 1, change = {}) {
       const template = templateOf({
         moduleHash: `sha256:${"0".repeat(64)}`,
         commandId: "invented",
         createdAt: "2026-01-01T00:00:00.000Z",
       });
-      run({ ...template, instanceId, incarnation, capabilities: [...capabilities] });
+      run({ ...template, instanceId, incarnation, capabilities: [...capabilities], ...change });
     },
     grantsOf: (instanceId) => [...own(instanceId).assignments.values()],
     async call(instanceId, operation = "get", change = {}) {

@@ -155,6 +155,22 @@ describe("R8.2 P12: which of two copies counts", () => {
     expect(await told()).toEqual(["moved one running 1"]);
   });
 
+  it("P6: a stop stays one although the node that carried it out begins a new life", async () => {
+    const { begin, lose, pass, command, told } = await world([]);
+    running(begin("one"), "moved", 1);
+    await pass(1);
+    lose("one");
+    begin("two");
+    await pass(6);
+    expect(await told()).toEqual(["moved two running 2"]);
+    const stopping = command("ctl.instance.stop", { instanceId: "moved", commandId: "c2" });
+    await pass(1);
+    await stopping;
+    begin("two");
+    await pass(3);
+    expect(await told()).toEqual([]);
+  });
+
   it("what was lost is not brought back where an earlier copy of it lives, which would refuse it", async () => {
     const { begin, lose, pass, told } = await world([]);
     const two = begin("two");

@@ -12,8 +12,16 @@ const arrows: Record<string, readonly string[]> = {
   "src/chance.ts": [],
   "src/log.ts": [],
   "src/byte-source.ts": [],
+  "src/counted-reports.ts": ["src/clock.ts"],
   "src/protocol": ["src/limits.ts"],
-  "src/bus": ["src/byte-source.ts", "src/protocol", "src/limits.ts", "src/clock.ts", "src/chance.ts"],
+  "src/bus": [
+    "src/byte-source.ts",
+    "src/counted-reports.ts",
+    "src/protocol",
+    "src/limits.ts",
+    "src/clock.ts",
+    "src/chance.ts",
+  ],
   "src/lattice": ["src/protocol", "src/limits.ts", "src/clock.ts"],
   "src/capabilities": ["src/byte-source.ts", "src/protocol", "src/limits.ts", "src/clock.ts"],
   "src/capabilities/messaging": [

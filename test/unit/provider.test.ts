@@ -145,6 +145,31 @@ test("P4: a copy whose place another has taken is refused, and one that yields i
   expect(await call()).toBe("done");
 });
 
+test("P12 P17: a copy whose place is taken while its node is asked about its grants is refused", async () => {
+  const { node, clock, watch, keep, letGo, hearBeforeAnswer, assign, call } = await remoteProvider();
+  const spec = watch.view.nodes.get("n1")?.instances.get("a")?.spec;
+  if (spec === undefined) throw new Error("the instance is not in the view");
+  keep();
+  await assign(["kv:write"]);
+  const bus = node.server.connect();
+  const publish = (subject: string, data: Uint8Array) => bus.publish(subject, data);
+  const elsewhere = createSpeaker({ lattice: "default", nodeId: "n2", clock, publish });
+  elsewhere.state("node.joined", {
+    productVersion: "0",
+    protocolVersion: "1.0",
+    hostname: "h",
+    pid: 1,
+    labels: {},
+    guestKinds: ["wapc"],
+    instancesMax: 10,
+  });
+  elsewhere.state("instance.starting", { spec: { ...spec, incarnation: 2 }, restarts: 0 });
+  elsewhere.state("instance.running", { instanceId: "a", restarts: 0 });
+  await bus.flush();
+  hearBeforeAnswer(async () => letGo());
+  expect(await call()).toBe("PERMISSION_DENIED");
+});
+
 test("P18: malformed capability calls are INVALID_REQUEST each, and the next good one is served", async () => {
   const { assign, send, call } = await remoteProvider();
   await assign(["kv:write"]);
