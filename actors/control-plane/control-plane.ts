@@ -196,7 +196,7 @@ export function startControlPlane({
     watch.onChange((nodeId) => view.nodes.has(nodeId) && presence.heard(nodeId)),
     watch.onFact((fact) => {
       if (mayEndCopies.has(fact.kind)) fencing.look((fact.data as { instanceId: string }).instanceId);
-      if (fact.kind === "node.joined") relocation.look();
+      if (mayMakeRoom.has(fact.kind)) relocation.look();
     }),
     watch.onReplay((nodeId) => {
       relocation.look();
@@ -236,6 +236,14 @@ export function startControlPlane({
     },
   };
 }
+
+/** After these a node may take what found no place before. */
+const mayMakeRoom: ReadonlySet<string> = new Set([
+  "node.joined",
+  "node.resumed",
+  "node.labelled",
+  "instance.stopped",
+]);
 
 /** After these, of two copies one may have to end. */
 const mayEndCopies: ReadonlySet<string> = new Set([

@@ -23,7 +23,7 @@ export interface JetStreamStore {
   /** What may be deleted to make room. */
   readonly things: string;
   /** The failure that a full stream stands for, by the server's words; undefined for others. */
-  full(message: string): Failure | undefined;
+  readonly full: (message: string) => Failure | undefined;
 }
 
 /** Codes of the server's list, `server/errors.json` of nats-server. */

@@ -187,4 +187,18 @@ describe("R8.2 P12: which of two copies counts", () => {
     expect(one.commands.filter((text) => text.startsWith("start"))).toEqual([]);
     expect(await told()).toEqual(ids.map((id) => `${id} three running 3`));
   });
+
+  it("what was lost is brought back as soon as a node that was drained takes work again", async () => {
+    const { begin, lose, pass, told } = await world([]);
+    running(begin("one"), "moved", 1);
+    const two = begin("two");
+    two.speaker.state("node.draining", {});
+    await pass(1);
+    lose("one");
+    await pass(6);
+    expect(await told()).toEqual(["moved one unreachable 1"]);
+    two.speaker.state("node.resumed", {});
+    await pass(1);
+    expect(await told()).toEqual(["moved two running 2"]);
+  });
 });

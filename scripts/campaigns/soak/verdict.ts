@@ -19,7 +19,7 @@ export interface MemorySample {
 
 /**
  * Judges the last half of the samples: flat is a line that rises by no more than 2 % in ten minutes or stays within the
- * noise around it, and no peak beyond 1.1 times the median. Less than `slackBytes` of a rise, and than `peakSlackBytes` of a
+ * noise around it, and no peak beyond 1.1 times the median in the second half of that: one before it has gone again. Less than `slackBytes` of a rise, and than `peakSlackBytes` of a
  * peak, do not count.
  */
 export function trendOf(samples: readonly MemorySample[]): Trend {
@@ -34,7 +34,7 @@ export function trendOf(samples: readonly MemorySample[]): Trend {
   const noiseBytes = Math.sqrt(mean(half.map(({ atMs, rssBytes }) => (rssBytes - lineAt(atMs)) ** 2)));
   const rises = half.map(({ rssBytes }) => rssBytes).toSorted((one, other) => one - other);
   const medianBytes = rises[Math.floor(rises.length / 2)] ?? 0;
-  const maxBytes = rises.at(-1) ?? 0;
+  const maxBytes = Math.max(0, ...half.slice(Math.floor(half.length / 2)).map(({ rssBytes }) => rssBytes));
   const slopePer10Min = medianBytes === 0 ? 0 : (slope * 600_000) / medianBytes;
   const riseBytes = slope * ((half.at(-1)?.atMs ?? 0) - (half[0]?.atMs ?? 0));
   const isLevel =

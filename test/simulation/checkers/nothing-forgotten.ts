@@ -1,0 +1,168 @@
+import type { Fact } from "../../../src/protocol/facts.ts";
+import type { Look } from "../look.ts";
+import type { Checker } from "../observations.ts";
+
+/** What is known of an id that one client commands. */
+type Wish = "alive" | "gone" | "unknown";
+
+/** Follows what was acknowledged, and holds the end against it. */
+export interface Ledger {
+  readonly checker: Checker;
+  /** P2, P6, P12: what was acknowledged is so, once all is healed and calm. */
+  checkEnd(): void;
+}
+
+const changes: ReadonlySet<string> = new Set([
+  "ctl.instance.start",
+  "ctl.instance.stop",
+  "ctl.instance.restart",
+  "ctl.instance.scale",
+]);
+
+/**
+ * An instance whose start was acknowledged and that nobody stopped lives, as long as its node does; and also without its node,
+ * where it may be relocated and a control plane that still lives has heard of it. What was stopped lives nowhere.
+ */
+export function followLedger(look: Look, planes: readonly string[]): Ledger {
+  const wishes = new Map<string, Wish>();
+  const counts = new Map<string, number | undefined>();
+  /** Instances whose latest copy ended with its node's orderly leave, which takes along what nobody took over. */
+  const ended = new Map<string, string>();
+
+  function settle(name: string, question: Record<string, unknown>, isDone: boolean): void {
+    const id = question["instanceId"] as string | undefined;
+    const group = question["name"] as string | undefined;
+    if (id !== undefined)
+      wishes.set(
+        id,
+        isDone && wishes.get(id) !== "unknown"
+          ? name === "ctl.instance.stop"
+            ? "gone"
+            : "alive"
+          : "unknown",
+      );
+    else if (group !== undefined && livingOf(group).length > (question["count"] as number))
+      // Copies on nodes that the control plane did not know of, or had lost, stay out of its count.
+      counts.set(group, undefined);
+    else if (group !== undefined)
+      counts.set(group, isDone ? ((question["count"] as number | undefined) ?? 1) : undefined);
+  }
+
+  function livingOf(name: string): string[] {
+    return [...look.truth.instanceIds()].filter(
+      (id) => look.truth.copiesOf(id)[0]?.instance.spec.name === name,
+    );
+  }
+
+  /** Whether some node may run it: a drained one takes nothing, not even what it ran before. */
+  function hasPlace({ host, stays }: { host: string; stays: boolean }): boolean {
+    return [...look.truth.nodes.values()].some(
+      (node) => node.isAlive && !node.isDraining && (!stays || node.host === host),
+    );
+  }
+
+  /** Whether a control plane that lives has heard, in order, that this copy was there. */
+  function isKnown(host: string, epoch: number, seq: number): boolean {
+    return planes.some((plane) => {
+      const known = knowledge.get(`${plane} ${host} ${epoch}`);
+      return known !== undefined && known >= seq;
+    });
+  }
+  const knowledge = new Map<string, number>();
+
+  function isToldToAll(host: string, epoch: number, seq: number): boolean {
+    return planes.every((plane) => (knowledge.get(`${plane} ${host} ${epoch}`) ?? 0) >= seq);
+  }
+
+  function checkAlive(instanceId: string): void {
+    if (look.truth.copiesOf(instanceId).length > 0) return;
+    const reason = ended.get(instanceId);
+    if (reason !== undefined)
+      look.fail(`${instanceId} was started, nobody stopped it, and it is nowhere: ${reason}`);
+  }
+
+  const checker: Checker = (seen) => {
+    if (seen.type === "command.sent" && changes.has(seen.name)) settleSent(seen.question);
+    if (seen.type === "command.settled" && changes.has(seen.name))
+      settle(seen.name, seen.question, seen.outcome === "done");
+    if ((seen.type === "began" || seen.type === "ended") && seen.kind === "control-plane")
+      for (const key of knowledge.keys()) if (key.startsWith(`${seen.host} `)) knowledge.delete(key);
+    if (seen.type === "ended" && seen.kind === "node") endNode(seen.host, seen.how);
+    if (seen.type === "heard") {
+      const heard = look.hearing.of(seen.host, seen.said.node);
+      if (heard !== undefined && !heard.isGap)
+        knowledge.set(`${seen.host} ${seen.said.node} ${heard.epoch}`, heard.seq);
+    }
+    if (seen.type === "stated") stateEnd(seen.host, seen.fact);
+  };
+
+  /** A command under way may have any effect. */
+  function settleSent(question: Record<string, unknown>): void {
+    const group = question["name"] as string | undefined;
+    if (group !== undefined) counts.set(group, undefined);
+  }
+
+  function stateEnd(host: string, fact: Fact): void {
+    if (fact.kind !== "instance.stopped") {
+      if (fact.kind !== "instance.starting") return;
+      ended.delete(fact.data.spec.instanceId);
+      hanging.delete(fact.data.spec.instanceId);
+      return;
+    }
+    const { instanceId, reason } = fact.data;
+    if (reason === "its node leaves") ended.delete(instanceId);
+    else if (look.truth.copiesOf(instanceId).length === 0)
+      ended.set(instanceId, `it ended on ${host}: ${reason}`);
+  }
+
+  /** What ran there has to come back from somewhere, where that was asked for and somebody knows. */
+  function endNode(host: string, how: "killed" | "left"): void {
+    const node = look.truth.nodes.get(host);
+    if (node === undefined || how === "left") return;
+    for (const [instanceId, said] of node.instances) {
+      const copy = said.at(-1);
+      // What it was told to stop it can still have told nobody: then the next to hear of it is its next life.
+      if (copy?.status === "stopped" && !isToldToAll(host, node.epoch, copy.seq))
+        wishes.set(instanceId, "unknown");
+      if (copy === undefined || copy.status === "stopped") continue;
+      ended.delete(instanceId);
+      if (!(copy.status === "running" || copy.status === "starting" || copy.status === "backing-off"))
+        continue;
+      const firstSeq = said.find(({ spec }) => spec.incarnation === copy.spec.incarnation)?.seq ?? 0;
+      const stays = copy.spec.onNodeLoss === "stay";
+      hanging.set(instanceId, { host, epoch: node.epoch, seq: firstSeq, stays });
+    }
+  }
+  const hanging = new Map<string, { host: string; epoch: number; seq: number; stays: boolean }>();
+
+  return {
+    checker,
+    checkEnd() {
+      for (const [instanceId, wish] of wishes) {
+        const copies = look.truth.copiesOf(instanceId);
+        if (wish === "gone" && copies.length > 0)
+          look.fail(
+            `${instanceId} was stopped and lives on ${copies.map(({ node }) => node.host).join(", ")}`,
+          );
+        if (wish !== "alive" || copies.length > 0) continue;
+        checkAlive(instanceId);
+        const lost = hanging.get(instanceId);
+        if (
+          lost !== undefined &&
+          ended.get(instanceId) === undefined &&
+          hasPlace(lost) &&
+          isKnown(lost.host, lost.epoch, lost.seq)
+        )
+          look.fail(
+            `${instanceId} was lost with ${lost.host}, a control plane that lives knew of it, and it is nowhere`,
+          );
+      }
+      for (const [name, count] of counts) {
+        if (count === undefined) continue;
+        const living = livingOf(name);
+        if (living.length > count)
+          look.fail(`${name} was scaled to ${count} and has ${living.length}: ${living.join(" ")}`);
+      }
+    },
+  };
+}
