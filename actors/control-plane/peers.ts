@@ -14,6 +14,8 @@ export interface Peers {
    * a node that died before, and would keep those from acting that have.
    */
   leads(): boolean;
+  /** How many of those that know the whole lattice began before this one: 0 for the one that leads. */
+  rank(): number;
   /** Whether it is the only one that it has heard of lately. */
   isAlone(): boolean;
   /** Says at once what has changed with this one. */
@@ -53,13 +55,13 @@ export function createPeers({
   const heard = new Map<string, ControlPlaneBeat & { at: number }>();
   let didLead = false;
 
-  const leads = () => {
-    if (!isReady() || !bus.connected) return false;
+  const rank = () => {
     const since = clock.now() - controlPlaneLimits.peerLostMs;
-    return ![...heard.values()].some(
-      (peer) => peer.at >= since && peer.ready && peer.leaving !== true && ranksBefore(peer),
-    );
+    const counts = (peer: ControlPlaneBeat & { at: number }) =>
+      peer.at >= since && peer.ready && peer.leaving !== true;
+    return [...heard.values()].filter((peer) => counts(peer) && ranksBefore(peer)).length;
   };
+  const leads = () => isReady() && bus.connected && rank() === 0;
   const ranksBefore = (peer: ControlPlaneBeat) =>
     peer.epoch < epoch || (peer.epoch === epoch && peer.controlPlane < controlPlaneId);
   const look = () => {
@@ -101,6 +103,7 @@ export function createPeers({
 
   return {
     leads,
+    rank,
     isAlone: () => heard.size === 0,
     beat() {
       say(false);

@@ -13,7 +13,7 @@ import { grantsOf, startOnNode } from "./signed-starts.ts";
 import { holdersFor } from "./store-module.ts";
 import { instancesOf, isOutOfReach } from "./summaries.ts";
 
-const { relocateGatherMs, relocateRefusedMs } = controlPlaneLimits;
+const { relocateGatherMs, relocateRefusedMs, relocateUnledMs } = controlPlaneLimits;
 
 /** Brings back what a lost node ran. */
 export interface Relocation {
@@ -26,7 +26,8 @@ export interface Relocation {
 /**
  * Starts instances of lost nodes elsewhere, under the same id and the next incarnation: those whose start command
  * allowed it anywhere, the others on their own node once it has begun a new life. Each look is a reaction to a fact, and
- * the control plane that leads alone acts. Where an instance goes depends on its id and the nodes that fit (rendezvous
+ * the control plane that leads acts; another one only on what is still without a node after a while, for the leader may have
+ * been elsewhere when that began and know nothing of it. Where an instance goes depends on its id and the nodes that fit (rendezvous
  * hashing), so that two control planes that both believe to lead choose the same node, which takes it once.
  */
 export function createRelocation(desk: Desk): Relocation {
@@ -34,19 +35,19 @@ export function createRelocation(desk: Desk): Relocation {
   /** Refused for good, and not asked for again for a while: by instance, until when. */
   const refused = new Map<string, number>();
   const unanswered: Unanswered = new Map();
+  /** Since when they are known to be without a node, ms since 1970. */
+  const waiting = new Map<string, number>();
   const batches = new Set<Promise<void>>();
   let timer: Timer;
   let isStopped = false;
 
   function act(): void {
     timer = undefined;
-    if (isStopped || !desk.peers.leads() || !someAreLost(desk)) return;
+    if (isStopped || !desk.isReady() || !desk.bus.connected) return;
+    const all = someAreLost(desk) ? instancesOf(desk).filter((instance) => isHomeless(desk, instance)) : [];
     const now = desk.clock.now();
-    const homeless = instancesOf(desk).filter(
-      (instance) =>
-        !underWay.has(instance.spec.instanceId) &&
-        (refused.get(instance.spec.instanceId) ?? 0) < now &&
-        isHomeless(desk, instance),
+    const homeless = ours(all, now).filter(
+      ({ spec }) => !underWay.has(spec.instanceId) && (refused.get(spec.instanceId) ?? 0) < now,
     );
     if (homeless.length === 0) return;
     const groups = grouped(desk, homeless, unanswered);
@@ -65,6 +66,17 @@ export function createRelocation(desk: Desk): Relocation {
       });
       batches.add(batch);
     }
+  }
+
+  /** Those that are for this control plane to bring back: all if it leads, else what has waited for so long that those before it do not know of it. */
+  function ours(homeless: readonly InstanceView[], now: number): readonly InstanceView[] {
+    const before = new Map(waiting);
+    waiting.clear();
+    for (const { spec } of homeless) waiting.set(spec.instanceId, before.get(spec.instanceId) ?? now);
+    const waitMs = desk.peers.rank() * relocateUnledMs;
+    if (homeless.length === 0 || waitMs === 0) return homeless;
+    later(relocateUnledMs);
+    return homeless.filter(({ spec }) => now - (waiting.get(spec.instanceId) ?? now) >= waitMs);
   }
 
   function later(ms: number): void {

@@ -8,6 +8,7 @@ import {
   type Doubt,
   type InstanceView,
   isPlaced,
+  supersedes,
   type LatticeView,
   type NodeView,
   type ProviderView,
@@ -136,7 +137,8 @@ function orphan(view: LatticeView, node: NodeView): void {
 function isSuperseded(view: LatticeView, than: NodeView, instanceId: string, incarnation: number): boolean {
   for (const node of view.nodes.values()) {
     const other = node === than ? undefined : node.instances.get(instanceId);
-    if (other !== undefined && other.spec.incarnation > incarnation && isPlaced(view, other)) return true;
+    if (other === undefined || other.spec.incarnation <= incarnation || !supersedes(other)) continue;
+    if (isPlaced(view, other)) return true;
   }
   return false;
 }

@@ -219,6 +219,11 @@ function outranks(one: InstanceView, other: InstanceView): boolean {
   return one.nodeId < other.nodeId;
 }
 
+/** Whether a copy can stand for an earlier one: not when it could never be started, nor when it ended and no command had it end. */
+export function supersedes(copy: InstanceView): boolean {
+  return counts(copy) && !isStillborn(copy);
+}
+
 function counts({ status, cause }: InstanceView): boolean {
   return status !== "stopped" || cause !== undefined;
 }

@@ -77,8 +77,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "everybody-leads",
     file: "actors/control-plane/peers.ts",
-    find: "    if (!isReady() || !bus.connected) return false;\n",
-    replace: "    if (isReady()) return true;\n",
+    find: "    return [...heard.values()].filter((peer) => counts(peer) && ranksBefore(peer)).length;\n",
+    replace: "    return 0 * heard.size;\n",
     says: "every control plane acts on losses",
   },
   {

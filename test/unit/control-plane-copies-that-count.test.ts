@@ -44,16 +44,12 @@ async function world(nodeIds: readonly string[]) {
   };
   const lose = (nodeId: string) => server.disconnect(buses.get(nodeId));
   nodeIds.forEach(begin);
-  planes.push(
-    startControlPlane({
-      lattice,
-      controlPlaneId: "cp",
-      bus: server.connect(),
-      clock,
-      chance: seededChance(1),
-      log,
-    }),
-  );
+  const plane = (controlPlaneId: string) => {
+    const bus = server.connect();
+    planes.push(startControlPlane({ lattice, controlPlaneId, bus, clock, chance: seededChance(1), log }));
+    return { cutOff: () => server.disconnect(bus), back: () => server.reconnect(bus) };
+  };
+  const first = plane("cp");
   await pass(1);
   const command = <Name extends Extract<SubjectName, `ctl.${string}`>>(
     name: Name,
@@ -65,7 +61,7 @@ async function world(nodeIds: readonly string[]) {
       ({ instanceId, nodeId, status, incarnation }) => `${instanceId} ${nodeId} ${status} ${incarnation}`,
     );
   };
-  return { begin, lose, pass, command, told };
+  return { begin, lose, pass, command, told, first, plane };
 }
 
 function starting({ speaker }: FakeNode, instanceId: string, incarnation: number): void {
@@ -186,6 +182,38 @@ describe("R8.2 P12: which of two copies counts", () => {
     await pass(4);
     expect(one.commands.filter((text) => text.startsWith("start"))).toEqual([]);
     expect(await told()).toEqual(ids.map((id) => `${id} three running 3`));
+  });
+
+  it("what was lost is brought back although a later copy of it could never be started", async () => {
+    const { begin, lose, pass, told } = await world([]);
+    running(begin("one"), "moved", 1);
+    const two = begin("two");
+    starting(two, "moved", 2);
+    startFails(two, "moved");
+    two.speaker.state("instance.stopped", { instanceId: "moved", restarts: 0, reason: "outranked" });
+    await pass(1);
+    lose("one");
+    begin("one");
+    await pass(3);
+    expect(await told()).toEqual([expect.stringMatching(/^moved (?:one|two) running 3$/)]);
+  });
+
+  it("what the control plane that leads never heard of is brought back by one that did", async () => {
+    const { begin, lose, pass, told, first, plane } = await world([]);
+    begin("two");
+    await pass(1);
+    plane("second");
+    await pass(6);
+    first.cutOff();
+    running(begin("one"), "moved", 1);
+    await pass(1);
+    lose("one");
+    begin("one");
+    first.back();
+    await pass(4);
+    expect(await told()).toEqual(expect.not.arrayContaining([expect.stringContaining("running")]));
+    await pass(8);
+    expect(await told()).toEqual([expect.stringMatching(/^moved (?:one|two) running 2$/)]);
   });
 
   it("what was lost is brought back as soon as a node that was drained takes work again", async () => {

@@ -122,8 +122,10 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
     for (const [instanceId, said] of node.instances) {
       const copy = said.at(-1);
       // What it was told to stop it can still have told nobody: then the next to hear of it is its next life.
-      if (copy?.status === "stopped" && !isToldToAll(host, node.epoch, copy.seq))
+      if (copy?.status === "stopped" && !isToldToAll(host, node.epoch, copy.seq)) {
         wishes.set(instanceId, "unknown");
+        if (copy.spec.name !== undefined) counts.set(copy.spec.name, undefined);
+      }
       if (copy === undefined || copy.status === "stopped") continue;
       ended.delete(instanceId);
       if (!(copy.status === "running" || copy.status === "starting" || copy.status === "backing-off"))
