@@ -29,6 +29,7 @@ export function createFencing(desk: Desk): Fencing {
   const changed = new Set<string>();
   const told = new Set<string>();
   let timer: Timer;
+  let isStopped = false;
 
   function act(): void {
     timer = undefined;
@@ -59,15 +60,17 @@ export function createFencing(desk: Desk): Fencing {
       } catch (error) {
         const { code, message } = asFailure(error);
         desk.log.warn({ node: nodeId, code, reason: message }, "copies could not be told to make room");
+        // It may have come back while it was still being asked, and then nothing else makes anybody look again.
+        for (const { instanceId } of instances) changed.add(instanceId);
+        later(controlPlaneLimits.relocateRetryMs);
       } finally {
-        // Told again, should it say again that it runs them.
         for (const copy of instances) told.delete(keyOf(nodeId, copy));
       }
     }
   }
 
-  function later(): void {
-    timer ??= desk.clock.setTimeout(act, controlPlaneLimits.relocateGatherMs);
+  function later(ms: number = controlPlaneLimits.relocateGatherMs): void {
+    if (!isStopped) timer ??= desk.clock.setTimeout(act, ms);
   }
 
   return {
@@ -80,6 +83,7 @@ export function createFencing(desk: Desk): Fencing {
       later();
     },
     stop() {
+      isStopped = true;
       desk.clock.clearTimeout(timer);
     },
   };

@@ -54,5 +54,6 @@ function slackOf(of: string): number {
   // The server's own threads follow its connections, in Go's own time.
   if (of === "nats threads") return 4 * soakLimits.poolThreadsSlack;
   if (of.endsWith(" threads")) return soakLimits.poolThreadsSlack;
-  return of.endsWith(" files") ? soakLimits.filesSlack : 0;
+  if (of.endsWith(" files")) return soakLimits.filesSlack;
+  return of.endsWith(" timers") ? soakLimits.timersSlack : 0;
 }

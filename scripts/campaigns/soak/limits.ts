@@ -26,6 +26,8 @@ export const soakLimits = {
   poolThreadsSlack: 4,
   /** Sockets between two of our own requests, and one that is being closed. */
   filesSlack: 2,
+  /** A part that was slow on a busy machine is watched more closely for half a minute: one timer. What leaks, leaks many. */
+  timersSlack: 1,
   callTimeoutMs: 5_000,
   callPauseMs: 5,
   trapPauseMs: 250,
