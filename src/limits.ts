@@ -251,8 +251,8 @@ export const controlPlaneLimits = {
   relocateRetryMs: 500,
   /** A module that is invalid on one node is so on the others; but somebody may have stored a lost one again. */
   relocateRefusedMs: 10_000,
-  /** A leader that knows of a loss has had a start stated long before, also on a slow node. */
-  relocateUnledMs: 5_000,
+  /** As long as it takes to see that the leader is gone, and for the next one to have a start stated, also on a slow node. */
+  relocateUnledMs: 9_000,
   /** Two heartbeats missed, and half a period for a busy machine. */
   suspectAfterMs: 5_000,
   /** Three missed, and half a period; counted from the last word, like the line above. */

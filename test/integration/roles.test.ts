@@ -1,5 +1,6 @@
 import { connect as connectSocket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { freePort } from "../../cli/up/nats-part.ts";
 import type { Bus, BusStatus, Subscription } from "../../src/bus/bus.ts";
 import { connectNats } from "../../src/bus/nats-bus.ts";
 import { createLatticeRoles, type LatticeRoles } from "../support/lattice-roles.ts";
@@ -240,7 +241,7 @@ test("R12.4: without its password nobody becomes a server of the cluster", async
   const text = serverConfig(known, { pidFile: `${roles.path}/pid`, routePassword: "correct-horse" });
   // The port of the clients is the test server's, and its accounts follow.
   const config = `${text.replace(/^(host|port|include).*$/gm, "")}\n${roles.config()}`;
-  const port = 20_000 + (process.pid % 20_000);
+  const port = await freePort("--port", undefined, []);
   await using one = await startNatsServer({ config: config.replace("127.0.0.1:-1", `127.0.0.1:${port}`) });
   expect(one.port).toBeGreaterThan(0);
   expect(await route(port, undefined)).toContain("Authorization Violation");

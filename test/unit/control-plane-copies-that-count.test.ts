@@ -212,7 +212,7 @@ describe("R8.2 P12: which of two copies counts", () => {
     first.back();
     await pass(4);
     expect(await told()).toEqual(expect.not.arrayContaining([expect.stringContaining("running")]));
-    await pass(8);
+    await pass(12);
     expect(await told()).toEqual([expect.stringMatching(/^moved (?:one|two) running 2$/)]);
   });
 
