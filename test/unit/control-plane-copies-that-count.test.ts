@@ -43,6 +43,7 @@ async function world(nodeIds: readonly string[]) {
     }
   };
   const lose = (nodeId: string) => server.disconnect(buses.get(nodeId));
+  const regain = (nodeId: string) => server.reconnect(buses.get(nodeId));
   nodeIds.forEach(begin);
   const plane = (controlPlaneId: string) => {
     const bus = server.connect();
@@ -61,7 +62,7 @@ async function world(nodeIds: readonly string[]) {
       ({ instanceId, nodeId, status, incarnation }) => `${instanceId} ${nodeId} ${status} ${incarnation}`,
     );
   };
-  return { begin, lose, pass, command, told, first, plane };
+  return { begin, lose, regain, pass, command, told, first, plane };
 }
 
 function starting({ speaker }: FakeNode, instanceId: string, incarnation: number): void {
@@ -109,6 +110,19 @@ describe("R8.2 P12: which of two copies counts", () => {
     expect(one.commands).toEqual([]);
     two.speaker.state("instance.running", { instanceId: "moved", restarts: 0 });
     await pass(1);
+    expect(one.commands).toEqual(["fence moved 1"]);
+  });
+
+  it("a copy that could not be told to make room is told again, although nobody says anything of it", async () => {
+    const { begin, lose, regain, pass } = await world([]);
+    const [one, two] = [begin("one"), begin("two")];
+    running(one, "moved", 1);
+    await pass(1);
+    lose("one");
+    running(two, "moved", 2);
+    await pass(1);
+    regain("one");
+    await pass(2);
     expect(one.commands).toEqual(["fence moved 1"]);
   });
 
