@@ -244,9 +244,12 @@ test("R12.4: without its password nobody becomes a server of the cluster", async
   const port = await freePort("--port", undefined, []);
   await using one = await startNatsServer({ config: config.replace("127.0.0.1:-1", `127.0.0.1:${port}`) });
   expect(one.port).toBeGreaterThan(0);
-  expect(await route(port, undefined)).toContain("Authorization Violation");
-  expect(await route(port, "wrong")).toContain("Authorization Violation");
-  expect(await route(port, "correct-horse")).toContain("PONG");
+  // The server listens for others a moment after it listens for clients.
+  const answer = (password: string | undefined) =>
+    vi.waitFor(() => route(port, password), { timeout: 10_000, interval: 20 });
+  expect(await answer(undefined)).toContain("Authorization Violation");
+  expect(await answer("wrong")).toContain("Authorization Violation");
+  expect(await answer("correct-horse")).toContain("PONG");
 });
 
 /** Speaks as another server would, and gives what is answered. */
