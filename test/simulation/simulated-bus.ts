@@ -1,9 +1,10 @@
 import type { Bus, BusMessage, PublishOptions } from "../../src/bus/bus.ts";
 import { alreadyClosed, closedWhilePending, connectionLost, notConnected } from "../../src/bus/failures.ts";
 import { payloadTooLarge, timedOut } from "../../src/bus/failures.ts";
-import { checkFilter, checkHeaders, checkQueue, checkSubject, isInbox } from "../../src/bus/names.ts";
+import { checkFilter, checkHeaders, checkQueue, checkSubject } from "../../src/bus/names.ts";
 import { createRequester } from "../../src/bus/requester.ts";
 import { createStatusFeed } from "../../src/bus/status-feed.ts";
+import { memoryMessage } from "../support/memory-message.ts";
 import type {
   Connection,
   ConnectionEnds,
@@ -58,7 +59,8 @@ export function connectSimulated(network: SimulatedNetwork, host: Host, witness:
         transmit(message.replyTo ?? "", data, headers === undefined ? {} : { headers });
     };
     try {
-      onMessage(busMessage(message, answer));
+      const respond = "answer" in message ? (message as Asked).answer : answer;
+      onMessage(memoryMessage(message, respond, () => undefined));
     } catch (error) {
       feed.emit({ type: "callback-failed", subject: message.subject, error });
     }
@@ -219,25 +221,4 @@ export function connectSimulated(network: SimulatedNetwork, host: Host, witness:
 
 interface Asked extends Message {
   readonly answer: (data: Uint8Array) => void;
-}
-
-function busMessage(message: Message, answer: BusMessage["respond"]): BusMessage {
-  const { subject, data, replyTo, headers } = message;
-  let isAnswered = false;
-  return {
-    subject,
-    data,
-    replyTo: replyTo !== undefined && isInbox(replyTo) ? replyTo : undefined,
-    header: (name) =>
-      Object.entries(headers)
-        .find(([given]) => given.toLowerCase() === name.toLowerCase())?.[1]
-        .trim(),
-    headerNames: () => Object.keys(headers).filter((name) => name !== "Status"),
-    respond(bytes, answerHeaders) {
-      if (isAnswered || replyTo === undefined || !isInbox(replyTo)) return;
-      isAnswered = true;
-      if ("answer" in message) (message as Asked).answer(bytes);
-      else answer(bytes, answerHeaders);
-    },
-  };
 }

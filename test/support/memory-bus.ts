@@ -8,11 +8,11 @@ import {
   checkQueue,
   checkSubject,
 } from "../../src/bus/names.ts";
-import { isInbox } from "../../src/bus/names.ts";
 import { createRequester } from "../../src/bus/requester.ts";
 import { createStatusFeed } from "../../src/bus/status-feed.ts";
 import type { Clock } from "../../src/clock.ts";
 import { systemClock } from "../../src/clock.ts";
+import { memoryMessage } from "./memory-message.ts";
 import { createMemoryRouter, type Listener, type MemoryRouter, type Sent } from "./memory-router.ts";
 import { subjectMatches } from "./subject-matches.ts";
 
@@ -220,25 +220,4 @@ function createConnection(
 
 function isDenied(filters: readonly string[] | undefined, subject: string): boolean {
   return filters?.some((filter) => subjectMatches(filter, subject)) ?? false;
-}
-
-function memoryMessage(sent: Sent, answer: BusMessage["respond"], refuse: () => void): BusMessage {
-  const { subject, data, replyTo, headers } = sent;
-  let answered = false;
-  return {
-    subject,
-    data,
-    replyTo: replyTo !== undefined && isInbox(replyTo) ? replyTo : undefined,
-    header: (name) =>
-      Object.entries(headers)
-        .find(([given]) => given.toLowerCase() === name.toLowerCase())?.[1]
-        .trim(),
-    headerNames: () => Object.keys(headers).filter((name) => name !== "Status"),
-    respond(bytes, answerHeaders) {
-      if (answered || replyTo === undefined) return;
-      if (isInbox(replyTo)) answer(bytes, answerHeaders);
-      else refuse();
-      answered = true;
-    },
-  };
 }

@@ -5,11 +5,12 @@ import { openProviderCalls } from "../../actors/provider/provider-calls.ts";
 import { failureInAnswer } from "../../src/bus/guest-answers.ts";
 import type { Bus, BusMessage } from "../../src/bus/bus.ts";
 import { createStreams } from "../../src/bus/streams.ts";
+import type { Clock } from "../../src/clock.ts";
 import { createSpeaker } from "../../src/lattice/speaker.ts";
 import { createMemoryKv } from "../../src/capabilities/kv/memory.ts";
 import { subjectFor } from "../../src/protocol/addresses.ts";
 import { encode } from "../../src/protocol/codec.ts";
-import { nodeUnderTest } from "../support/node-under-test.ts";
+import { nodeUnderTest, type NodeUnderTest } from "../support/node-under-test.ts";
 
 const grant = (permissions: string[]) => ({
   capabilityId: "store",
@@ -53,6 +54,23 @@ function lateFacts(bus: Bus) {
       for (const deliver of kept.splice(0)) deliver();
     },
   };
+}
+
+/** Another node, n2, that has joined and says what a test lets it say. */
+function speaksElsewhere({ server }: Pick<NodeUnderTest, "server">, clock: Clock) {
+  const bus = server.connect();
+  const publish = (subject: string, data: Uint8Array) => bus.publish(subject, data);
+  const elsewhere = createSpeaker({ lattice: "default", nodeId: "n2", clock, publish });
+  elsewhere.state("node.joined", {
+    productVersion: "0",
+    protocolVersion: "1.0",
+    hostname: "h",
+    pid: 1,
+    labels: {},
+    guestKinds: ["wapc"],
+    instancesMax: 10,
+  });
+  return { bus, elsewhere };
 }
 
 /** An instance `a` on node n1, and a provider of its own host elsewhere. */
@@ -120,22 +138,7 @@ test("P4: a copy whose place another has taken is refused, and one that yields i
   await assign(["kv:write"]);
   const spec = watch.view.nodes.get("n1")?.instances.get("a")?.spec;
   if (spec === undefined) throw new Error("the instance is not in the view");
-  const bus = node.server.connect();
-  const elsewhere = createSpeaker({
-    lattice: "default",
-    nodeId: "n2",
-    clock,
-    publish: (subject, data) => bus.publish(subject, data),
-  });
-  elsewhere.state("node.joined", {
-    productVersion: "0",
-    protocolVersion: "1.0",
-    hostname: "h",
-    pid: 1,
-    labels: {},
-    guestKinds: ["wapc"],
-    instancesMax: 10,
-  });
+  const { elsewhere } = speaksElsewhere(node, clock);
   elsewhere.state("instance.starting", { spec: { ...spec, incarnation: 2 }, restarts: 0 });
   expect(await call()).toBe("done");
   elsewhere.state("instance.running", { instanceId: "a", restarts: 0 });
@@ -151,18 +154,7 @@ test("P12 P17: a copy whose place is taken while its node is asked about its gra
   if (spec === undefined) throw new Error("the instance is not in the view");
   keep();
   await assign(["kv:write"]);
-  const bus = node.server.connect();
-  const publish = (subject: string, data: Uint8Array) => bus.publish(subject, data);
-  const elsewhere = createSpeaker({ lattice: "default", nodeId: "n2", clock, publish });
-  elsewhere.state("node.joined", {
-    productVersion: "0",
-    protocolVersion: "1.0",
-    hostname: "h",
-    pid: 1,
-    labels: {},
-    guestKinds: ["wapc"],
-    instancesMax: 10,
-  });
+  const { bus, elsewhere } = speaksElsewhere(node, clock);
   elsewhere.state("instance.starting", { spec: { ...spec, incarnation: 2 }, restarts: 0 });
   elsewhere.state("instance.running", { instanceId: "a", restarts: 0 });
   await bus.flush();
