@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Timer } from "../../src/clock.ts";
-import { type InstanceView, isOrphan, isPlaced, nextIncarnation } from "../../src/lattice/view.ts";
+import { type InstanceView, isOrphan, isPlaced } from "../../src/lattice/view.ts";
 import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
 import { asFailure } from "../../src/protocol/errors.ts";
 import type { InstanceSpec } from "../../src/protocol/instance-spec.ts";
+import { type AskedStarts, createAskedStarts } from "./asked-starts.ts";
 import { recordsOf } from "./audit.ts";
 import type { Desk } from "./desk.ts";
 import { type Candidate, foremostBySpread, place, take } from "./place.ts";
@@ -34,7 +35,7 @@ export function createRelocation(desk: Desk): Relocation {
   const underWay = new Set<string>();
   /** Refused for good, and not asked for again for a while: by instance, until when. */
   const refused = new Map<string, number>();
-  const unanswered: Unanswered = new Map();
+  const starts = createAskedStarts(desk);
   /** Since when they are known to be without a node, ms since 1970. */
   const waiting = new Map<string, number>();
   const batches = new Set<Promise<void>>();
@@ -46,18 +47,22 @@ export function createRelocation(desk: Desk): Relocation {
     if (isStopped || !desk.isReady() || !desk.bus.connected) return;
     const all = someAreLost(desk) ? instancesOf(desk).filter((instance) => isHomeless(desk, instance)) : [];
     const now = desk.clock.now();
-    const homeless = ours(all, now).filter(
-      ({ spec }) => !underWay.has(spec.instanceId) && (refused.get(spec.instanceId) ?? 0) < now,
-    );
+    starts.keep(new Set(all.map(({ spec }) => spec.instanceId)));
+    const homeless = ours(all, now).filter(({ spec: { instanceId } }) => {
+      const isBusy = underWay.has(instanceId) || starts.isTaken(instanceId);
+      return !isBusy && (refused.get(instanceId) ?? 0) < now;
+    });
     if (homeless.length === 0) return;
-    const groups = grouped(desk, homeless, unanswered);
+    const groups = grouped(desk, homeless, starts);
     for (const group of groups) {
-      for (const { spec } of group.instances) underWay.add(spec.instanceId);
-      const batch = startGroup(desk, group).then(({ isAnswered, again, never }) => {
+      for (const { spec } of group.instances) {
+        underWay.add(spec.instanceId);
+        starts.ask(spec.instanceId, group.target, group.incarnation);
+      }
+      const batch = startGroup(desk, group).then(({ isAnswered, again, refusedIds, never }) => {
         for (const { spec } of group.instances) {
           underWay.delete(spec.instanceId);
-          if (isAnswered) unanswered.delete(spec.instanceId);
-          else unanswered.set(spec.instanceId, group);
+          if (isAnswered) starts.answer(spec.instanceId, !refusedIds.has(spec.instanceId));
         }
         for (const instanceId of never) refused.set(instanceId, desk.clock.now() + relocateRefusedMs);
         batches.delete(batch);
@@ -124,19 +129,13 @@ interface Group {
   readonly grantIds: ReadonlyMap<string, CountingGrants["grantIds"]>;
 }
 
-/**
- * Who was asked last for an instance and did not say what became of that, with which incarnation. It may run there, so
- * whoever is asked next has to outrank it.
- */
-type Unanswered = Map<string, Pick<Group, "target" | "incarnation">>;
-
 /** A group that is still being filled. */
 interface OpenGroup extends Omit<Group, "instances" | "grantIds"> {
   readonly instances: InstanceView[];
   readonly grantIds: Map<string, CountingGrants["grantIds"]>;
 }
 
-function grouped(desk: Desk, homeless: readonly InstanceView[], unanswered: Unanswered): Group[] {
+function grouped(desk: Desk, homeless: readonly InstanceView[], starts: AskedStarts): Group[] {
   const groups = new Map<string, OpenGroup>();
   const unplaced = new Map(homeless.map((instance) => [instance.spec.instanceId, instance]));
   const nodes = placeableNodes(desk);
@@ -158,9 +157,7 @@ function grouped(desk: Desk, homeless: readonly InstanceView[], unanswered: Unan
     const chosen = candidates.get(target);
     if (chosen !== undefined) take(candidates.values(), chosen);
     const size = groups.size;
-    const before = unanswered.get(instanceId) ?? { target, incarnation: 0 };
-    const asked = before.incarnation + (before.target === target ? 0 : 1);
-    const next = Math.max(nextIncarnation(desk.view, instanceId), asked);
+    const next = starts.incarnationFor(instanceId, target);
     const key = `${target} ${next} ${instance.nodeId} ${JSON.stringify(template)}`;
     const open = groups.get(key);
     if (open !== undefined && open.instances.length < messageLimits.startCountMax) {
@@ -202,13 +199,20 @@ function hasCopy({ view }: Desk, nodeId: string, instanceId: string): boolean {
   return copy !== undefined && copy.status !== "stopped";
 }
 
-/** Whether to try again, and what was refused for good. */
+/** What a node made of a group: what it refused and the rest may be tried again, except what it refused for good. */
+interface StartsAnswer {
+  readonly isAnswered: boolean;
+  readonly again: boolean;
+  readonly refusedIds: ReadonlySet<string>;
+  readonly never: readonly string[];
+}
+
 async function startGroup(
   desk: Desk,
   { target, incarnation, template, instances, grantIds }: Group,
-): Promise<{ isAnswered: boolean; again: boolean; never: readonly string[] }> {
+): Promise<StartsAnswer> {
   const [first] = instances;
-  if (first === undefined) return { isAnswered: true, again: false, never: [] };
+  if (first === undefined) return { isAnswered: true, again: false, refusedIds: new Set(), never: [] };
   const instanceIds = instances.map(({ spec }) => spec.instanceId);
   const what = { from: first.nodeId, to: target, count: instances.length, name: template.name };
   try {
@@ -218,10 +222,11 @@ async function startGroup(
     const { failed } = await startOnNode(desk, target, copies, controlPlaneLimits.nodeStartMs);
     desk.log.info({ ...what, failed: failed.length }, "instances were started again elsewhere");
     const never = failed.filter(({ error }) => error.retry === "never").map(({ instanceId }) => instanceId);
-    return { isAnswered: true, again: failed.length > never.length, never };
+    const refusedIds = new Set(failed.map(({ instanceId }) => instanceId));
+    return { isAnswered: true, again: failed.length > never.length, refusedIds, never };
   } catch (error) {
     const { code, message } = asFailure(error);
     desk.log.warn({ ...what, code, reason: message }, "instances could not be started elsewhere");
-    return { isAnswered: false, again: true, never: [] };
+    return { isAnswered: false, again: true, refusedIds: new Set(), never: [] };
   }
 }

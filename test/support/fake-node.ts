@@ -14,6 +14,8 @@ export interface FakeNode {
   readonly commands: string[];
   /** While set, an instance is refused with what this returns. */
   refuse: (instanceId: string) => Failure | undefined;
+  /** While it is, what it states is on record with it and reaches nobody; it answers. */
+  isUnheard: boolean;
   heartbeat(): void;
 }
 
@@ -30,7 +32,7 @@ export function startFakeNode(world: {
 }): FakeNode {
   const { bus, clock, nodeId, labels = {}, instancesMax = 100, protocolVersion = "1.0" } = world;
   const publish = (subject: string, data: Uint8Array) => {
-    if (bus.connected) bus.publish(subject, data);
+    if (bus.connected && !node.isUnheard) bus.publish(subject, data);
   };
   const speaker = createSpeaker({ lattice, nodeId, clock, publish });
   const own = (id: string) => speaker.own().instances.get(id);
@@ -71,6 +73,7 @@ export function startFakeNode(world: {
     speaker,
     commands: [],
     refuse: () => undefined,
+    isUnheard: false,
     heartbeat: () => speaker.heartbeat({ instances: speaker.own().instances.size }),
   };
 

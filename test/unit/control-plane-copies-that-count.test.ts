@@ -230,6 +230,44 @@ describe("R8.2 P12: which of two copies counts", () => {
     expect(await told()).toEqual([expect.stringMatching(/^moved (?:one|two) running 2$/)]);
   });
 
+  it("P6 P12: what a node answered to have started is started nowhere else until it is heard, or that node is lost", async () => {
+    const { begin, pass, told } = await world([]);
+    const [one, two] = [begin("one"), begin("two")];
+    const ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for (const id of ids) running(one, id, 1);
+    await pass(1);
+    two.isUnheard = true;
+    begin("one");
+    await pass(0.5);
+    const taken = ids.filter((id) => two.commands.join().includes(` ${id}`));
+    expect(taken).not.toEqual([]);
+    const three = begin("three");
+    await pass(0.5);
+    expect(three.commands).toEqual([]);
+    two.isUnheard = false;
+    await pass(1);
+    expect(await told()).toEqual(expect.arrayContaining(taken.map((id) => `${id} two running 2`)));
+  });
+
+  it("P6 P12: what a node answered to have started is started elsewhere, under a later incarnation, when that node's life ends unheard", async () => {
+    const { begin, pass, told } = await world([]);
+    const [one, two] = [begin("one"), begin("two")];
+    const ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for (const id of ids) running(one, id, 1);
+    await pass(1);
+    two.isUnheard = true;
+    begin("one");
+    await pass(0.5);
+    const taken = ids.filter((id) => two.commands.join().includes(` ${id}`));
+    expect(taken).not.toEqual([]);
+    begin("two");
+    await pass(2);
+    const listed = await told();
+    expect(listed).toHaveLength(ids.length);
+    for (const id of taken)
+      expect(listed).toContainEqual(expect.stringMatching(new RegExp(`^${id} (?:one|two) running 3$`)));
+  });
+
   it("what was lost is brought back as soon as a node that was drained takes work again", async () => {
     const { begin, lose, pass, told } = await world([]);
     running(begin("one"), "moved", 1);

@@ -111,6 +111,8 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
     }
     const { instanceId, reason } = fact.data;
     if (reason === "its node leaves") ended.delete(instanceId);
+    // It made room for a copy whose node is gone by now: whether that one comes back depends on who heard of it.
+    else if (hanging.has(instanceId) && fact.cause === undefined) return;
     else if (look.truth.copiesOf(instanceId).length === 0)
       ended.set(instanceId, `it ended on ${host}: ${reason}`);
   }
