@@ -156,6 +156,8 @@ export const viewLimits = {
   replayPartBytes: 262_144,
   /** Instances that a life of their node left behind, and that nobody runs again; those of two full nodes. */
   orphansMax: 20_000,
+  /** Lives of nodes that one question between control planes names: a present and a former one of each of 5,000 nodes. */
+  recallLivesMax: 10_000,
   /** Stopped instances that a query still finds, per node. */
   stoppedInstancesMax: 1_000,
 } as const;
@@ -251,8 +253,10 @@ export const controlPlaneLimits = {
   relocateRetryMs: 500,
   /** A module that is invalid on one node is so on the others; but somebody may have stored a lost one again. */
   relocateRefusedMs: 10_000,
-  /** As long as it takes to see that the leader is gone, and for the next one to have a start stated, also on a slow node. */
-  relocateUnledMs: 9_000,
+  /** Another control plane answers from its memory; one that does not is not waited for. */
+  recallTimeoutMs: 500,
+  /** Two control planes of which one counts more copies that are out of reach compare what they know this often. */
+  recallEveryMs: 5_000,
   /** Two heartbeats missed, and half a period for a busy machine. */
   suspectAfterMs: 5_000,
   /** Three missed, and half a period; counted from the last word, like the line above. */

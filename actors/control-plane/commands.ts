@@ -118,7 +118,7 @@ async function onceKnown<Answer>(desk: Desk, carryOut: () => Promise<Answer>): P
       return await carryOut();
     } catch (error) {
       // A node states a fact before it answers: alone, and with a whole view, one knows what there is.
-      const isCertain = desk.peers.isAlone() && desk.viewStatus().complete;
+      const isCertain = desk.peers.others().length === 0 && desk.viewStatus().complete;
       if (isCertain || !unknown.has(asFailure(error).code)) throw error;
       if (!desk.isReady()) await untilReady(desk);
       await delay(desk.clock, waitMs);

@@ -18,6 +18,7 @@ import { createModuleCopies } from "./module-copies.ts";
 import { createPeers } from "./peers.ts";
 import { createPresence } from "./presence.ts";
 import { probeNode } from "./probe-node.ts";
+import { createRecall } from "./recall.ts";
 import { createRecentFacts } from "./recent-facts.ts";
 import { createRelocation } from "./relocation.ts";
 import { serveRenewals } from "./renewals.ts";
@@ -96,7 +97,9 @@ export function startControlPlane({
   const machine = controlPlaneMachine.provide({
     actors: {
       watchSettling: fromCallback<ControlPlaneEvent>(({ sendBack }) =>
-        watchSettling({ view, presence, clock, isMissing }, () => sendBack({ type: "settled" })),
+        watchSettling({ view, presence, clock, isMissing, recall: () => recall.ask() }, () =>
+          sendBack({ type: "settled" }),
+        ),
       ),
       drainCommands: fromPromise(async () => {
         await Promise.all(subscriptions.map((subscription) => subscription.drain()));
@@ -116,7 +119,10 @@ export function startControlPlane({
         peers.beat();
       },
       judgeNobody: () => presence.busLost(),
-      judgeNodes: () => presence.busRegained(),
+      judgeNodes() {
+        presence.busRegained();
+        peers.beat();
+      },
     },
   });
   // Waited for once: after that the answers name it, and a reconnect is not held up by it.
@@ -138,12 +144,17 @@ export function startControlPlane({
     clock,
     log,
     isReady,
+    outOfReach: () => recall.outOfReach(),
     onChange: lookEverywhere,
     certificate: signed?.grants.certificate,
-    onBeat: (beat, isNew) => signed?.heardPeer(beat, isNew),
+    onBeat(beat, isNew) {
+      signed?.heardPeer(beat, isNew);
+      if (isReady()) recall.heardPeer(beat);
+    },
   });
   const desk: Desk = {
     lattice,
+    controlPlaneId,
     bus,
     clock,
     log,
@@ -176,7 +187,8 @@ export function startControlPlane({
     },
   };
 
-  const relocation = createRelocation(desk);
+  const recall = createRecall(desk, lookEverywhere);
+  const relocation = createRelocation(desk, recall);
   const fencing = createFencing(desk);
   const copies = createModuleCopies(desk);
   const lostCalls = createLostCalls(desk);
@@ -222,7 +234,7 @@ export function startControlPlane({
   });
   actor.start();
   const renewals = signed === undefined ? [] : serveRenewals(desk, signed.keys);
-  const subscriptions = [...serveCommands(desk), lostCalls.serve(), ...renewals];
+  const subscriptions = [...serveCommands(desk), lostCalls.serve(), recall.serve(), ...renewals];
   watch.start();
   if (bus.connected) actor.send({ type: "bus.connected" });
   log.info({ controlPlane: controlPlaneId }, "the control plane takes commands");

@@ -13,6 +13,7 @@ import type { SignedGrants } from "./signed-grants.ts";
 /** What every command handler has before it: the view, and the ways to act on it. */
 export interface Desk {
   readonly lattice: string;
+  readonly controlPlaneId: string;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;

@@ -6,6 +6,8 @@ export type NodePresenceEvent =
   | { type: "heard" }
   /** There is a reason to ask, although it has not been silent for long. */
   | { type: "doubted" }
+  /** Another control plane knows of it, and has lost it. */
+  | { type: "recalled" }
   | { type: "bus.lost" }
   | { type: "bus.regained" }
   /** The bus says that nobody listens where that node would. */
@@ -20,6 +22,7 @@ export type NodePresenceEvent =
  *         ▲ │                        probes│                        probes│                          │ │
  *         │ │                              └──probe.vanished──▶ vanished ◀┘                          │ └─after forgetTimeout─▶ forgotten (final)
  *         │ │                                                   probes│──after vanishTimeout─────────┘
+ *         │ ├─recalled─▶ lost
  *         │ └─bus.lost (from any judged state)─▶ unjudged ──heard, bus.regained──▶ alive
  *         ├──heard── quiet, suspect, vanished
  *         └──after backTimeout── back ◀──heard── lost
@@ -44,7 +47,12 @@ export const nodePresenceMachine = setup({
   initial: "alive",
   states: {
     alive: {
-      on: { heard: { target: "alive", reenter: true }, doubted: "quiet", "bus.lost": "unjudged" },
+      on: {
+        heard: { target: "alive", reenter: true },
+        doubted: "quiet",
+        recalled: "lost",
+        "bus.lost": "unjudged",
+      },
       after: { quietTimeout: "quiet" },
     },
     quiet: {

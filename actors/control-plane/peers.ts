@@ -14,10 +14,8 @@ export interface Peers {
    * a node that died before, and would keep those from acting that have.
    */
   leads(): boolean;
-  /** How many of those that know the whole lattice began before this one: 0 for the one that leads. */
-  rank(): number;
-  /** Whether it is the only one that it has heard of lately. */
-  isAlone(): boolean;
+  /** The ids of the others that were heard lately. */
+  others(): string[];
   /** Says at once what has changed with this one. */
   beat(): void;
   /** Says goodbye, so that the next one acts at once. */
@@ -32,6 +30,8 @@ export interface PeersWorld {
   clock: Clock;
   log: Log;
   isReady: () => boolean;
+  /** Copies that this one knows on nodes that cannot be asked any more. */
+  outOfReach: () => number;
   /** Who leads may be another one than before. */
   onChange: () => void;
   /** What lets this one sign, and what is done with those of the others. */
@@ -47,6 +47,7 @@ export function createPeers({
   clock,
   log,
   isReady,
+  outOfReach,
   onChange,
   certificate,
   onBeat,
@@ -55,13 +56,14 @@ export function createPeers({
   const heard = new Map<string, ControlPlaneBeat & { at: number }>();
   let didLead = false;
 
-  const rank = () => {
+  const leads = () => {
     const since = clock.now() - controlPlaneLimits.peerLostMs;
     const counts = (peer: ControlPlaneBeat & { at: number }) =>
       peer.at >= since && peer.ready && peer.leaving !== true;
-    return [...heard.values()].filter((peer) => counts(peer) && ranksBefore(peer)).length;
+    return (
+      isReady() && bus.connected && ![...heard.values()].some((peer) => counts(peer) && ranksBefore(peer))
+    );
   };
-  const leads = () => isReady() && bus.connected && rank() === 0;
   const ranksBefore = (peer: ControlPlaneBeat) =>
     peer.epoch < epoch || (peer.epoch === epoch && peer.controlPlane < controlPlaneId);
   const look = () => {
@@ -78,6 +80,7 @@ export function createPeers({
       epoch,
       ready: isReady() && !leaving,
       leaving,
+      outOfReach: outOfReach(),
       ...(certificate === undefined ? {} : { certificate }),
     };
     bus.publish(subjectFor("plane.beat", { lattice, controlPlane: controlPlaneId }), encode(beat, "json"));
@@ -88,8 +91,11 @@ export function createPeers({
     if (beat.controlPlane !== parametersOf("plane.beat", message.subject).controlPlane) return;
     if (beat.controlPlane === controlPlaneId && beat.epoch === epoch) return;
     const key = `${beat.controlPlane} ${beat.epoch}`;
-    onBeat?.(beat, !heard.has(key));
+    const isNew = !heard.has(key);
+    onBeat?.(beat, isNew);
     heard.set(key, { ...beat, at: clock.now() });
+    // It asks those that it knows what they have heard before it takes what it knows for the whole.
+    if (isNew && beat.leaving !== true) say(false);
     look();
   });
   const tick = () => {
@@ -103,8 +109,10 @@ export function createPeers({
 
   return {
     leads,
-    rank,
-    isAlone: () => heard.size === 0,
+    others() {
+      const here = [...heard.values()].filter(({ leaving }) => leaving !== true);
+      return [...new Set(here.map(({ controlPlane }) => controlPlane))].filter((id) => id !== controlPlaneId);
+    },
     beat() {
       say(false);
       look();

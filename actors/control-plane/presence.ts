@@ -1,6 +1,6 @@
 import { type Actor, createActor, fromCallback } from "xstate";
 import type { Clock } from "../../src/clock.ts";
-import type { LatticeView } from "../../src/lattice/view.ts";
+import { forgetNode, type LatticeView } from "../../src/lattice/view.ts";
 import { controlPlaneLimits } from "../../src/limits.ts";
 import type { Log } from "../../src/log.ts";
 import { type NodePresenceEvent, nodePresenceMachine } from "./node-presence-machine.ts";
@@ -13,6 +13,8 @@ export interface Presence {
   /** A node that was never heard is lost. */
   statusOf(nodeId: string): PresenceStatus;
   heard(nodeId: string): void;
+  /** It is known from another control plane alone, which has lost it. */
+  recalled(nodeId: string): void;
   /** Calls back once when this life of the node is over: it is judged lost, or it has begun another one. */
   onEnd(nodeId: string, listener: () => void): () => void;
   /** Somebody else says that it is gone: it is asked at once. */
@@ -70,8 +72,7 @@ export function createPresence({ view, clock, log, probe, onChange }: PresenceWo
     actor.subscribe({
       complete() {
         nodes.delete(nodeId);
-        view.nodes.delete(nodeId);
-        view.replays.delete(nodeId);
+        forgetNode(view, nodeId);
       },
     });
     nodes.set(nodeId, { actor, toldAt: clock.now(), epoch: epochOf(nodeId) });
@@ -94,6 +95,11 @@ export function createPresence({ view, clock, log, probe, onChange }: PresenceWo
       if (recent && present.actor.getSnapshot().value === "alive") return;
       present.toldAt = clock.now();
       present.actor.send({ type: "heard" });
+    },
+    recalled(nodeId) {
+      if (nodes.has(nodeId)) return;
+      begin(nodeId);
+      nodes.get(nodeId)?.actor.send({ type: "recalled" });
     },
     doubt(nodeId) {
       nodes.get(nodeId)?.actor.send({ type: "doubted" });

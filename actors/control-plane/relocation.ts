@@ -11,10 +11,11 @@ import { type Candidate, foremostBySpread, place, take } from "./place.ts";
 import { placeableNodes, wantedOf } from "./placeable-nodes.ts";
 import type { CountingGrants } from "./signed-grants.ts";
 import { grantsOf, startOnNode } from "./signed-starts.ts";
+import type { Recall } from "./recall.ts";
 import { holdersFor } from "./store-module.ts";
 import { instancesOf, isOutOfReach } from "./summaries.ts";
 
-const { relocateGatherMs, relocateRefusedMs, relocateUnledMs } = controlPlaneLimits;
+const { relocateGatherMs, relocateRefusedMs } = controlPlaneLimits;
 
 /** Brings back what a lost node ran. */
 export interface Relocation {
@@ -27,33 +28,35 @@ export interface Relocation {
 /**
  * Starts instances of lost nodes elsewhere, under the same id and the next incarnation: those whose start command
  * allowed it anywhere, the others on their own node once it has begun a new life. Each look is a reaction to a fact, and
- * the control plane that leads acts; another one only on what is still without a node after a while, for the leader may have
- * been elsewhere when that began and know nothing of it. Where an instance goes depends on its id and the nodes that fit (rendezvous
- * hashing), so that two control planes that both believe to lead choose the same node, which takes it once.
+ * the control plane that leads acts, after it has asked the others what they have heard of the lives that are over. Where an
+ * instance goes depends on its id and the nodes that fit (rendezvous hashing), so that two control planes that both believe to
+ * lead choose the same node, which takes it once.
  */
-export function createRelocation(desk: Desk): Relocation {
+export function createRelocation(desk: Desk, recall: Recall): Relocation {
   const underWay = new Set<string>();
   /** Refused for good, and not asked for again for a while: by instance, until when. */
   const refused = new Map<string, number>();
   const starts = createAskedStarts(desk);
-  /** Since when they are known to be without a node, ms since 1970. */
-  const waiting = new Map<string, number>();
   const batches = new Set<Promise<void>>();
+  let agreeing: Promise<void> | undefined;
   let timer: Timer;
   let isStopped = false;
 
   function act(): void {
+    desk.clock.clearTimeout(timer);
     timer = undefined;
-    if (isStopped || !desk.isReady() || !desk.bus.connected) return;
+    if (isStopped || !desk.peers.leads()) return;
     const all = someAreLost(desk) ? instancesOf(desk).filter((instance) => isHomeless(desk, instance)) : [];
     const now = desk.clock.now();
     starts.keep(new Set(all.map(({ spec }) => spec.instanceId)));
-    const homeless = ours(all, now).filter(({ spec: { instanceId } }) => {
+    const homeless = all.filter(({ spec: { instanceId } }) => {
       const isBusy = underWay.has(instanceId) || starts.isTaken(instanceId);
       return !isBusy && (refused.get(instanceId) ?? 0) < now;
     });
-    if (homeless.length === 0) return;
-    const groups = grouped(desk, homeless, starts);
+    const agreed = homeless.filter((instance) => recall.isAgreed(instance));
+    if (agreed.length < homeless.length) agree();
+    if (agreed.length === 0) return;
+    const groups = grouped(desk, agreed, starts);
     for (const group of groups) {
       for (const { spec } of group.instances) {
         underWay.add(spec.instanceId);
@@ -73,15 +76,12 @@ export function createRelocation(desk: Desk): Relocation {
     }
   }
 
-  /** Those that are for this control plane to bring back: all if it leads, else what has waited for so long that those before it do not know of it. */
-  function ours(homeless: readonly InstanceView[], now: number): readonly InstanceView[] {
-    const before = new Map(waiting);
-    waiting.clear();
-    for (const { spec } of homeless) waiting.set(spec.instanceId, before.get(spec.instanceId) ?? now);
-    const waitMs = desk.peers.rank() * relocateUnledMs;
-    if (homeless.length === 0 || waitMs === 0) return homeless;
-    later(relocateUnledMs);
-    return homeless.filter(({ spec }) => now - (waiting.get(spec.instanceId) ?? now) >= waitMs);
+  /** Acts again when the others have said what they know. */
+  function agree(): void {
+    agreeing ??= recall.ask().then(() => {
+      agreeing = undefined;
+      act();
+    });
   }
 
   function later(ms: number): void {

@@ -5,16 +5,24 @@ import type { Presence } from "./presence.ts";
 
 /**
  * Calls `onSettled` once every node is complete, every node that was known before has been heard again, and for a
- * settle time no node and no life of one was new; nor while a node is missing that was expected. Returns how to end the watch.
+ * settle time no node and no life of one was new; nor while a node is missing that was expected. The other control planes
+ * are asked last, about those that did not speak. Returns how to end the watch.
  */
 export function watchSettling(
-  world: { view: LatticeView; presence: Presence; clock: Clock; isMissing: () => boolean },
+  world: {
+    view: LatticeView;
+    presence: Presence;
+    clock: Clock;
+    isMissing: () => boolean;
+    recall: () => Promise<void>;
+  },
   onSettled: () => void,
 ): () => void {
-  const { view, presence, clock, isMissing } = world;
+  const { view, presence, clock, isMissing, recall } = world;
   const beganAt = clock.now();
   let seen = "";
   let quietSince = beganAt;
+  let isEnded = false;
   let timer = clock.setTimeout(look, controlPlaneLimits.settleLookMs);
 
   function look(): void {
@@ -26,9 +34,13 @@ export function watchSettling(
     if (shape !== seen || !allHeard || !isWhole) {
       seen = shape;
       quietSince = now;
-    } else if (now - quietSince >= controlPlaneLimits.settleMs) return onSettled();
+    } else if (now - quietSince >= controlPlaneLimits.settleMs)
+      return void recall().then(() => isEnded || onSettled());
     timer = clock.setTimeout(look, controlPlaneLimits.settleLookMs);
   }
 
-  return () => clock.clearTimeout(timer);
+  return () => {
+    isEnded = true;
+    clock.clearTimeout(timer);
+  };
 }

@@ -16,7 +16,8 @@ export function trustPlacements(view: LatticeView, keys: ProofKeys, log: Log): v
     const claims = { lattice: view.lattice, node, instanceId, incarnation, name, assignment };
     let outcome = keys.check(spec.placement, claims);
     if (outcome === "unknown-key") {
-      keys.learnAll(view.nodes.get(node)?.certificates ?? []);
+      for (const life of [view.nodes.get(node), view.former.get(node)])
+        keys.learnAll(life?.certificates ?? []);
       outcome = keys.check(spec.placement, claims);
     }
     return outcome === "unknown-key" ? undefined : typeof outcome !== "string";

@@ -7,6 +7,7 @@ import {
   createNodeView,
   type Doubt,
   type InstanceView,
+  isLeftBehind,
   isPlaced,
   supersedes,
   type LatticeView,
@@ -25,7 +26,7 @@ export function applyFact(view: LatticeView, fact: Fact, heardAt: number): Doubt
   let node = view.nodes.get(fact.node);
   if (node !== undefined && fact.epoch < node.epoch) return undefined;
   if (node === undefined || fact.epoch > node.epoch) {
-    if (node !== undefined) orphan(view, node);
+    if (node !== undefined) endLife(view, node);
     node = createNodeView(fact.node, fact.epoch, heardAt);
     node.knowledge = fact.kind === "node.joined" && fact.seq === 1 ? "complete" : "gap";
     view.nodes.set(fact.node, node);
@@ -56,13 +57,56 @@ export function applyReplay(view: LatticeView, replay: FactReplay, heardAt: numb
   if (facts === undefined) return undefined;
   view.replays.delete(replay.node);
 
-  if (known !== undefined && known.epoch < replay.epoch) orphan(view, known);
-  const node = createNodeView(replay.node, replay.epoch, heardAt);
+  return replaceLife(view, replay, facts, heardAt);
+}
+
+/** A life of a node as somebody else heard it. */
+export type RecalledLife = Pick<NodeView, "nodeId" | "epoch" | "seq" | "lastHeardAt"> & {
+  readonly facts: readonly Fact[];
+};
+
+/**
+ * Takes what somebody else has heard of a life of a node that nobody can ask any more: it counts where less of that life was heard
+ * here, or none. Returns whether it did.
+ */
+export function applyRecalled(view: LatticeView, life: RecalledLife): boolean {
+  const { nodeId, epoch, seq } = life;
+  const known = view.nodes.get(nodeId);
+  if (known === undefined || known.epoch <= epoch) {
+    if (known?.epoch === epoch && known.seq >= seq) return false;
+    const heardAt = known?.epoch === epoch ? known.lastHeardAt : life.lastHeardAt;
+    replaceLife(view, { node: nodeId, epoch, seq }, life.facts, heardAt);
+    return true;
+  }
+  const former = view.former.get(nodeId);
+  if (former !== undefined && (former.epoch > epoch || (former.epoch === epoch && former.seq >= seq)))
+    return false;
+  if (former?.epoch === epoch)
+    for (const [instanceId, copy] of former.instances) {
+      if (view.orphans.get(instanceId) === copy) view.orphans.delete(instanceId);
+      if (view.ended.get(instanceId) === copy) view.ended.delete(instanceId);
+    }
+  const node = createNodeView(nodeId, epoch, life.lastHeardAt);
+  for (const fact of life.facts) change(node, fact);
+  node.seq = seq;
+  endLife(view, node);
+  return true;
+}
+
+function replaceLife(
+  view: LatticeView,
+  { node: nodeId, epoch, seq }: Pick<FactReplay, "node" | "epoch" | "seq">,
+  facts: readonly Fact[],
+  heardAt: number,
+): Doubt | undefined {
+  const known = view.nodes.get(nodeId);
+  if (known !== undefined && known.epoch < epoch) endLife(view, known);
+  const node = createNodeView(nodeId, epoch, heardAt);
   for (const fact of facts) change(node, fact);
-  node.seq = replay.seq;
-  view.nodes.set(replay.node, node);
+  node.seq = seq;
+  view.nodes.set(nodeId, node);
   for (const fact of facts) adopt(view, node, fact);
-  const later = known?.epoch === replay.epoch ? known.early : [];
+  const later = known?.epoch === epoch ? known.early : [];
   return later
     .toSorted((one, other) => one.seq - other.seq)
     .reduce<Doubt | undefined>(
@@ -120,18 +164,27 @@ function take(view: LatticeView, node: NodeView, fact: Fact): void {
   node.seq = fact.seq;
 }
 
-/** Keeps what lived on a life of a node that is over without a word, unless it lives elsewhere already. */
-function orphan(view: LatticeView, node: NodeView): void {
+/** Keeps of a life that is over how far it was heard, and what lived on it, unless that lives elsewhere already. */
+function endLife(view: LatticeView, node: NodeView): void {
+  const { nodeId, epoch, seq, joined, certificates } = node;
+  const former = { ...createNodeView(nodeId, epoch, node.lastHeardAt), seq, joined, certificates };
   for (const [instanceId, instance] of node.instances) {
     const { status, spec } = instance;
     if (status === "stopped") keepEnded(view, node, instance);
+    if (view.ended.get(instanceId) === instance) former.stopped.push(instanceId);
     const lived = status === "starting" || status === "running" || status === "backing-off";
-    if (!lived || isSuperseded(view, node, instanceId, spec.incarnation)) continue;
-    if (view.orphans.has(instanceId) && !isPlaced(view, instance)) continue;
-    view.orphans.set(instanceId, instance);
-    const oldest = view.orphans.size > viewLimits.orphansMax ? view.orphans.keys().next().value : undefined;
-    if (oldest !== undefined) view.orphans.delete(oldest);
+    if (lived && !isSuperseded(view, node, instanceId, spec.incarnation)) keepOrphan(view, instance);
+    if (isLeftBehind(view, instance)) former.instances.set(instanceId, instance);
   }
+  view.former.set(nodeId, former);
+}
+
+function keepOrphan(view: LatticeView, instance: InstanceView): void {
+  const { instanceId } = instance.spec;
+  if (view.orphans.has(instanceId) && !isPlaced(view, instance)) return;
+  view.orphans.set(instanceId, instance);
+  const oldest = view.orphans.size > viewLimits.orphansMax ? view.orphans.keys().next().value : undefined;
+  if (oldest !== undefined) view.orphans.delete(oldest);
 }
 
 function isSuperseded(view: LatticeView, than: NodeView, instanceId: string, incarnation: number): boolean {

@@ -1,11 +1,10 @@
 import type { Clock } from "../clock.ts";
-import { viewLimits } from "../limits.ts";
 import { subjectFor } from "../protocol/addresses.ts";
 import { encode } from "../protocol/codec.ts";
-import type { Fact, FactData, FactKind, FactReplay } from "../protocol/facts.ts";
+import type { Fact, FactData, FactKind } from "../protocol/facts.ts";
 import { applyFact } from "./apply-fact.ts";
 import { digestText } from "./digest.ts";
-import { tellAgain } from "./tell-again.ts";
+import { replayOf } from "./tell-again.ts";
 import { createNodeView, createView, type NodeView } from "./view.ts";
 
 /** The one voice of a node: numbers its facts without gaps, and knows what they add up to. */
@@ -78,21 +77,9 @@ export function createSpeaker({ lattice, nodeId, clock, publish }: SpeakerOption
     },
     tellAll() {
       replays += 1;
-      const frame = { lattice, node: nodeId, epoch, seq };
-      const parts = inParts([...tellAgain(own())].map((saying) => ({ ...frame, ...saying }) as Fact));
       const subject = subjectFor("fact.replay", { lattice, node: nodeId });
-      for (const [index, facts] of parts.entries()) {
-        const replay: FactReplay = {
-          ...frame,
-          at: now(),
-          kind: "node.replay",
-          replayId: `${epoch}-${replays}`,
-          index,
-          count: parts.length,
-          facts,
-        };
-        publish(subject, encode(replay, "json"));
-      }
+      for (const part of replayOf(own(), { lattice, at: now(), replayId: `${epoch}-${replays}` }))
+        publish(subject, encode(part, "json"));
       return { epoch, seq };
     },
     onFact(listener) {
@@ -100,19 +87,4 @@ export function createSpeaker({ lattice, nodeId, clock, publish }: SpeakerOption
       return () => listeners.delete(listener);
     },
   };
-}
-
-function inParts(facts: Fact[]): Fact[][] {
-  const parts: Fact[][] = [[]];
-  let bytes = 0;
-  for (const fact of facts) {
-    const size = JSON.stringify(fact).length;
-    if (bytes > 0 && bytes + size > viewLimits.replayPartBytes) {
-      parts.push([]);
-      bytes = 0;
-    }
-    bytes += size;
-    parts.at(-1)?.push(fact);
-  }
-  return parts;
 }

@@ -1,4 +1,5 @@
-import type { FactData, FactKind } from "../protocol/facts.ts";
+import { viewLimits } from "../limits.ts";
+import type { Fact, FactData, FactKind, FactReplay } from "../protocol/facts.ts";
 import { auditRecords } from "./audit.ts";
 import type { InstanceView, NodeView, ProviderView } from "./view.ts";
 
@@ -28,6 +29,39 @@ export function* tellAgain(node: NodeView): Generator<Saying> {
   }
   if (node.status === "draining") yield { kind: "node.draining", at: epochStart, data: {} };
   if (node.status === "left") yield { kind: "node.left", at: epochStart, data: { reason: "left" } };
+}
+
+/** The present facts of a node in messages that a server with the default payload limit takes. */
+export function replayOf(
+  node: NodeView,
+  { lattice, at, replayId }: Pick<FactReplay, "lattice" | "at" | "replayId">,
+): FactReplay[] {
+  const frame = { lattice, node: node.nodeId, epoch: node.epoch, seq: node.seq };
+  const parts = inParts([...tellAgain(node)].map((saying) => ({ ...frame, ...saying }) as Fact));
+  return parts.map((facts, index) => ({
+    ...frame,
+    at,
+    kind: "node.replay",
+    replayId,
+    index,
+    count: parts.length,
+    facts,
+  }));
+}
+
+function inParts(facts: readonly Fact[]): Fact[][] {
+  const parts: Fact[][] = [[]];
+  let bytes = 0;
+  for (const fact of facts) {
+    const size = JSON.stringify(fact).length;
+    if (bytes > 0 && bytes + size > viewLimits.replayPartBytes) {
+      parts.push([]);
+      bytes = 0;
+    }
+    bytes += size;
+    parts.at(-1)?.push(fact);
+  }
+  return parts;
 }
 
 function* tellInstance(instance: InstanceView): Generator<Saying> {

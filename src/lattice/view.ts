@@ -88,6 +88,11 @@ export interface LatticeView {
    */
   readonly ended: Map<string, InstanceView>;
   /**
+   * The latest life that is over of each node that has begun another one, by node: how far it was heard, and with the
+   * copies alone that went into `orphans` and `ended`.
+   */
+  readonly former: Map<string, NodeView>;
+  /**
    * Whether a control plane has put that copy where it is said to be; unset on a lattice without roots. Asked only where
    * copies of one instance compete, for an answer costs a signature's check.
    */
@@ -108,7 +113,14 @@ export interface Doubt {
 
 /** A view that has heard nothing yet. */
 export function createView(lattice: string): LatticeView {
-  return { lattice, nodes: new Map(), replays: new Map(), orphans: new Map(), ended: new Map() };
+  return {
+    lattice,
+    nodes: new Map(),
+    replays: new Map(),
+    orphans: new Map(),
+    ended: new Map(),
+    former: new Map(),
+  };
 }
 
 /** A node of which nothing is known but its name and life. */
@@ -130,6 +142,11 @@ export function createNodeView(nodeId: string, epoch: number, heardAt: number): 
     digest: createDigest(),
     early: [],
   };
+}
+
+/** Takes a node out of the view that was not heard of for so long that it will not come back. */
+export function forgetNode({ nodes, replays, former }: LatticeView, nodeId: string): void {
+  for (const known of [nodes, replays, former]) known.delete(nodeId);
 }
 
 /** The nodes of which something is missing. */
@@ -174,6 +191,11 @@ export function* allInstances(view: LatticeView): Generator<InstanceView> {
 /** Whether nobody runs it any more: its node began a new life, which knows nothing of it. */
 export function isOrphan(view: LatticeView, instance: InstanceView): boolean {
   return view.orphans.get(instance.spec.instanceId) === instance;
+}
+
+/** Whether a life of its node that is over left it in the view. */
+export function isLeftBehind(view: LatticeView, instance: InstanceView): boolean {
+  return isOrphan(view, instance) || view.ended.get(instance.spec.instanceId) === instance;
 }
 
 /**

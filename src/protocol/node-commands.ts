@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { auditLimits, messageLimits, proofLimits } from "../limits.ts";
+import { auditLimits, messageLimits, proofLimits, viewLimits } from "../limits.ts";
 import { ProviderKindName, ProviderSummary } from "./commands.ts";
 import {
   Assignment,
@@ -12,7 +12,7 @@ import {
   ProvenAssignment,
   StringMap,
 } from "./instance-spec.ts";
-import { factData } from "./facts.ts";
+import { FactReplay, factData } from "./facts.ts";
 import { CertificateText, GrantId, Proof } from "./proofs.ts";
 import { answer, ErrorBodySchema } from "./reply.ts";
 
@@ -95,10 +95,25 @@ export const ControlPlaneBeat = z.looseObject({
   ready: z.boolean(),
   /** It ends now. */
   leaving: z.boolean().optional(),
+  /** Copies that it knows on nodes that cannot be asked any more: whoever knows of fewer asks it which. */
+  outOfReach: z.int().min(0).optional(),
   /** What lets it sign commands and grants, on a lattice with roots. */
   certificate: CertificateText.optional(),
 });
 export type ControlPlaneBeat = z.infer<typeof ControlPlaneBeat>;
+
+/** Lives of nodes, and up to which of its facts each was heard. */
+const HeardLife = z.looseObject({ node: Id, epoch: z.int(), seq: z.int().min(0) });
+
+/** What a control plane asks another one for: what that one has heard more of lives that are over. */
+export const RecallQuestion = z.looseObject({
+  /** What the one that asks has heard itself. */
+  heard: z.array(HeardLife).max(viewLimits.recallLivesMax),
+  /** How many parts of the answer it has already. */
+  from: z.int().min(0),
+});
+/** A replay of each such life, as its node would tell it; `at` is when that was last heard. In parts. */
+export const Recalled = answer({ parts: z.array(FactReplay), isLast: z.boolean() });
 
 const certificates = z.array(CertificateText).max(proofLimits.certificatesMax);
 

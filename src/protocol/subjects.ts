@@ -378,6 +378,16 @@ export const subjects = {
     reply: null,
     says: "A control plane says that it is there, and whether it knows the whole lattice.",
   }),
+  "plane.recall": row({
+    pattern: "wasmatrix.plane.v1.{lattice}.{controlPlane}.recall",
+    kind: "request",
+    publishers: ["control-plane"],
+    listeners: ["control-plane"],
+    listener: "controlPlane",
+    payload: node.RecallQuestion,
+    reply: node.Recalled,
+    says: "A control plane asks another one what it has heard of nodes that cannot be asked themselves: they are lost or gone, or have begun another life.",
+  }),
   fact: row({
     pattern: "wasmatrix.fact.v1.{lattice}.{node}.{noun}.{verb}",
     kind: "broadcast",

@@ -55,7 +55,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "forgotten-orphans",
     file: applyFact,
-    find: "    if (node !== undefined) orphan(view, node);\n",
+    find: "    if (node !== undefined) endLife(view, node);\n",
     replace: "",
     says: "what ran when its node began a new life is forgotten",
   },

@@ -76,9 +76,15 @@ export async function playSeed(seed: number, options: SeedOptions = {}): Promise
   const lives = ["began", "ended"] as const;
   world.onObservation([...lives, "heard"], (seen) => hearing.see(seen));
   world.onObservation(["ended", "stated"], (seen) => truth.see(seen));
-  world.onObservation([...lives, "command.sent", "command.settled", "heard", "stated"], ledger.checker);
+  world.onObservation(
+    [...lives, "command.sent", "command.settled", "garbled", "heard", "stated"],
+    ledger.checker,
+  );
   world.onObservation(["command.sent", "command.settled", "call.settled"], answers.checker);
-  world.onObservation(["began", "garbled", "heard", "told"], checkActualStatus(lookAs("actual status")));
+  world.onObservation(
+    ["began", "garbled", "heard", "recalled", "told"],
+    checkActualStatus(lookAs("actual status")),
+  );
   world.onObservation(["call.left", "call.performed"], checkGrants(lookAs("grants")));
   world.onObservation(["message", "told"], checkMinimalState(lookAs("minimal state")));
   world.onObservation(["stated"], checkOneEffect(lookAs("one effect")));

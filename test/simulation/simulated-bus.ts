@@ -21,8 +21,17 @@ export interface SimulatedBus extends ConnectionEnds {
   askDirectly(filter: string, data: Uint8Array): Promise<Uint8Array>;
 }
 
-/** Told of each message as it is published, also of one that goes nowhere; returns what it says where it is a fact. */
-export type Witness = (host: Host, subject: string, data: Uint8Array, isSent: boolean) => unknown;
+/**
+ * Told of each message as it is published, also of one that goes nowhere, with the subject of the question where it is an answer;
+ * returns what it says where somebody follows that.
+ */
+export type Witness = (
+  host: Host,
+  subject: string,
+  data: Uint8Array,
+  isSent: boolean,
+  asked: string | undefined,
+) => unknown;
 
 const maxPayloadBytes = 1_048_576;
 
@@ -44,10 +53,15 @@ export function connectSimulated(network: SimulatedNetwork, host: Host, witness:
     heldDown: [],
   };
 
-  function transmit(subject: string, data: Uint8Array, { replyTo, headers }: PublishOptions): void {
+  function transmit(
+    subject: string,
+    data: Uint8Array,
+    { replyTo, headers }: PublishOptions,
+    asked?: string,
+  ): void {
     const bytes = data.length + (headers === undefined ? 0 : checkHeaders(headers));
     if (bytes > maxPayloadBytes) throw payloadTooLarge(subject, bytes, maxPayloadBytes);
-    const said = witness(host, subject, data, isUp && connection.atServer);
+    const said = witness(host, subject, data, isUp && connection.atServer, asked);
     if (!isUp) throw isOpen ? notConnected(subject) : alreadyClosed(subject);
     const message: Message = { subject, data, replyTo, headers: headers ?? {}, said };
     network.up(connection, () => network.route(connection, message));
@@ -56,7 +70,7 @@ export function connectSimulated(network: SimulatedNetwork, host: Host, witness:
   function hear(message: Message, onMessage: (message: BusMessage) => void): void {
     const answer: BusMessage["respond"] = (data, headers) => {
       if (isUp && process.isAlive)
-        transmit(message.replyTo ?? "", data, headers === undefined ? {} : { headers });
+        transmit(message.replyTo ?? "", data, headers === undefined ? {} : { headers }, message.subject);
     };
     try {
       const respond = "answer" in message ? (message as Asked).answer : answer;

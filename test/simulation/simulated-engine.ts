@@ -44,12 +44,14 @@ export function createSimulatedEngines(world: SimulatedWorld, host: Host, chance
   let present: { bus: Bus; say: (event: EngineEvent) => void; end: (reason: string) => void } | undefined;
   let launches = 0;
   let uids = 0;
+  // A later life counts anew, while calls of this one may still be under way.
+  const life = Math.floor(world.queue.now);
 
   const takeAWhile = (ms: number) => delay(clock, 1 + chance() * ms * (host.slowMs > 0 ? 20 : 1));
 
   async function callOut(bus: Bus, guest: Guest, denied: ReturnType<typeof createDenials>): Promise<void> {
     const { instanceId, incarnation } = guest.spec;
-    const uid = `${host.id}-${launches}-${(uids += 1)}`;
+    const uid = `${host.id}-${life}-${launches}-${(uids += 1)}`;
     const payload = encode(
       { key: `k${uids % 5}`, value: new TextEncoder().encode(`${applicationData} ${uid}`) },
       "msgpack",

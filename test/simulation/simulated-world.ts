@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Chance, seededChance } from "../../src/chance.ts";
+import { decode } from "../../src/protocol/codec.ts";
 import type { Fact, FactReplay } from "../../src/protocol/facts.ts";
 import type { ControlPlaneBeat } from "../../src/protocol/node-commands.ts";
 import { createEventQueue, type EventQueue } from "./event-queue.ts";
@@ -52,16 +53,24 @@ export function createWorld(seed: number, keepsTrace: boolean): SimulatedWorld {
   network.onDelivery = (to, message) => {
     trace.delivery(to.id, message);
     if (message.said === undefined) return;
-    if (isBeat(message.subject)) {
+    if (isRecalled(message.said)) observe({ type: "recalled", host: to.id, parts: message.said.parts });
+    else if (isBeat(message.subject)) {
       const { controlPlane, ready, leaving } = message.said as ControlPlaneBeat;
       if (controlPlane !== to.id)
         observe({ type: "beat", host: to.id, from: controlPlane, ready: ready && leaving !== true });
     } else observe({ type: "heard", host: to.id, said: message.said as Fact | FactReplay });
   };
 
-  function witness(host: Host, subject: string, data: Uint8Array, isSent: boolean): unknown {
+  function witness(
+    host: Host,
+    subject: string,
+    data: Uint8Array,
+    isSent: boolean,
+    asked: string | undefined,
+  ): unknown {
     trace.publish(host.id, subject, data);
     if (isSent) observe({ type: "message", host: host.id, subject, data });
+    if (asked?.endsWith(".recall") === true) return decode(data).value;
     if (!subject.startsWith("wasmatrix.fact.") && !isBeat(subject)) return undefined;
     const said: unknown = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString());
     if (isBeat(subject)) return said;
@@ -118,8 +127,12 @@ const explained: ReadonlySet<string> = new Set([
   "bus.regained",
 ]);
 
+function isRecalled(said: unknown): said is { readonly parts: readonly FactReplay[] } {
+  return Array.isArray((said as { parts?: unknown }).parts);
+}
+
 function isBeat(subject: string): boolean {
-  return subject.startsWith("wasmatrix.plane.");
+  return subject.startsWith("wasmatrix.plane.") && subject.endsWith(".beat");
 }
 
 /** Resolves when every promise that could go on has gone on: an immediate runs after all microtasks. */

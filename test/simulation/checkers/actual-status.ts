@@ -11,12 +11,15 @@ export function checkActualStatus(look: Look): Checker {
   const garbled = new Map<string, number>();
   /** The same, until a replay has come: from that heartbeat on the listener rightly doubts what it was told. */
   const unsure = new Set<string>();
+  /** Listener, node and life of which another control plane has told it more than it has heard itself. */
+  const recalled = new Set<string>();
 
   function checkNode(host: string, told: ToldView, node: Told): void {
     const nodeId = node["nodeId"] as string;
     const heard = look.hearing.of(host, nodeId);
     const truth = look.truth.nodes.get(nodeId);
     if (heard === undefined || heard.epoch !== node["epoch"]) return;
+    if (recalled.has(`${host} ${nodeId} ${heard.epoch}`)) return;
     if (heard.isGap && (node["complete"] === true || told.view.complete)) {
       look.fail(`${host} calls its view of ${nodeId} complete although facts after ${heard.seq} are missing`);
       return;
@@ -63,10 +66,14 @@ export function checkActualStatus(look: Look): Checker {
   }
 
   return (seen) => {
+    if (seen.type === "recalled")
+      for (const { node, epoch } of seen.parts) recalled.add(`${seen.host} ${node} ${epoch}`);
     if (seen.type === "garbled") {
       garbled.set(`${seen.host} ${seen.node}`, seen.seq);
       unsure.add(`${seen.host} ${seen.node}`);
     }
+    if (seen.type === "heard" && seen.said.kind === "node.replay")
+      recalled.delete(`${seen.host} ${seen.said.node} ${seen.said.epoch}`);
     if (seen.type === "began")
       for (const key of unsure)
         if (key.startsWith(`${seen.host} `)) {

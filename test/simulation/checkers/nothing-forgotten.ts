@@ -69,6 +69,8 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
     });
   }
   const knowledge = new Map<string, number>();
+  /** Control plane and node of which it was told something else than was said: until that is told again, nothing is known. */
+  const garbled = new Set<string>();
 
   function isToldToAll(host: string, epoch: number, seq: number): boolean {
     return planes.every((plane) => (knowledge.get(`${plane} ${host} ${epoch}`) ?? 0) >= seq);
@@ -88,10 +90,13 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
     if ((seen.type === "began" || seen.type === "ended") && seen.kind === "control-plane")
       for (const key of knowledge.keys()) if (key.startsWith(`${seen.host} `)) knowledge.delete(key);
     if (seen.type === "ended" && seen.kind === "node") endNode(seen.host, seen.how);
+    if (seen.type === "garbled") garbled.add(`${seen.host} ${seen.node}`);
     if (seen.type === "heard") {
+      const key = `${seen.host} ${seen.said.node}`;
+      if (seen.said.kind === "node.replay" || seen.said.kind === "node.joined") garbled.delete(key);
+      if (garbled.has(key)) return;
       const heard = look.hearing.of(seen.host, seen.said.node);
-      if (heard !== undefined && !heard.isGap)
-        knowledge.set(`${seen.host} ${seen.said.node} ${heard.epoch}`, heard.seq);
+      if (heard !== undefined && !heard.isGap) knowledge.set(`${key} ${heard.epoch}`, heard.seq);
     }
     if (seen.type === "stated") stateEnd(seen.host, seen.fact);
   };
