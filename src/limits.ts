@@ -255,6 +255,8 @@ export const controlPlaneLimits = {
   relocateRefusedMs: 10_000,
   /** Another control plane answers from its memory; one that does not is not waited for. */
   recallTimeoutMs: 500,
+  /** A command that another control plane is at is asked about again after this. */
+  commandElsewhereMs: 100,
   /** Two control planes of which one counts more copies that are out of reach compare what they know this often. */
   recallEveryMs: 5_000,
   /** Two heartbeats missed, and half a period for a busy machine. */

@@ -4,6 +4,7 @@ import { delay } from "../../src/clock.ts";
 import { controlPlaneLimits } from "../../src/limits.ts";
 import { asFailure } from "../../src/protocol/errors.ts";
 import type { SubjectName } from "../../src/protocol/subjects.ts";
+import { type AnsweredElsewhere, createAnsweredElsewhere } from "./answered-elsewhere.ts";
 import { auditCapabilities } from "./audit.ts";
 import { assignCapability, listCapabilities, revokeCapability } from "./capability-commands.ts";
 import type { Desk } from "./desk.ts";
@@ -54,6 +55,7 @@ const handlers: { readonly [Name in Command]: Handler<Name> } = {
 
 /** Answers every command of the subject table, shared with the other control planes of the lattice. */
 export function serveCommands(desk: Desk): Subscription[] {
+  const elsewhere = createAnsweredElsewhere(desk);
   const leaving = serve(
     desk.bus,
     desk.clock,
@@ -64,23 +66,32 @@ export function serveCommands(desk: Desk): Subscription[] {
   );
   return [
     leaving,
+    elsewhere.serve(),
     ...refuseOtherVersions(desk),
-    ...(Object.keys(handlers) as Command[]).map((name) => serveCommand(desk, name)),
+    ...(Object.keys(handlers) as Command[]).map((name) => serveCommand(desk, name, elsewhere)),
   ];
 }
 
-function serveCommand<Name extends Command>(desk: Desk, name: Name): Subscription {
+function serveCommand<Name extends Command>(
+  desk: Desk,
+  name: Name,
+  elsewhere: AnsweredElsewhere,
+): Subscription {
   const handle: Handler<Name> = handlers[name];
   return serve(
     desk.bus,
     desk.clock,
     name,
     { lattice: desk.lattice },
-    (request) =>
-      desk.commands.once(rememberedAs(request as object), name, async () => {
+    (request) => {
+      const command = rememberedAs(request as object);
+      return desk.commands.once(command, name, async () => {
         if (!isQuestion(name) && !desk.isReady()) await untilReady(desk);
+        const before = command.commandId === undefined ? undefined : await elsewhere.find(command.commandId);
+        if (before !== undefined) return before.answer as AnswerOf<Name>;
         return onceKnown(desk, async () => handle(desk, request));
-      }),
+      });
+    },
     "control-plane",
   );
 }

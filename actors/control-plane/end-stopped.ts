@@ -1,4 +1,4 @@
-import { type InstanceView, isPlaced } from "../../src/lattice/view.ts";
+import { type InstanceView, isPlaced, isStartedAfter } from "../../src/lattice/view.ts";
 import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
 import { asFailure } from "../../src/protocol/errors.ts";
 import { askNode } from "./ask-node.ts";
@@ -16,8 +16,10 @@ export function endCopiesOfStopped(desk: Desk, instanceIds: readonly string[]): 
     const living = livingCopies(desk, instanceId);
     const stopped = living.length === 0 ? undefined : stoppedByCommand(desk, instanceId);
     if (stopped?.cause === undefined) continue;
-    for (const { nodeId, spec } of living) {
+    for (const copy of living) {
+      const { nodeId, spec } = copy;
       // A later start of the same id is another instance.
+      if (isStartedAfter(copy, stopped)) continue;
       if (spec.commandId !== stopped.spec.commandId && spec.incarnation >= stopped.spec.incarnation) continue;
       const key = `${nodeId} ${stopped.cause}`;
       const batch = ending.get(key) ?? { nodeId, commandId: stopped.cause, ids: [] };

@@ -40,18 +40,22 @@ export function createRelocation(desk: Desk, recall: Recall): Relocation {
   const batches = new Set<Promise<void>>();
   let agreeing: Promise<void> | undefined;
   let timer: Timer;
+  /** When the timer fires, ms since 1970. */
+  let dueAt = Number.POSITIVE_INFINITY;
   let isStopped = false;
 
   function act(): void {
     desk.clock.clearTimeout(timer);
-    timer = undefined;
+    dueAt = Number.POSITIVE_INFINITY;
     if (isStopped || !desk.peers.leads()) return;
     const all = someAreLost(desk) ? instancesOf(desk).filter((instance) => isHomeless(desk, instance)) : [];
     const now = desk.clock.now();
-    starts.keep(new Set(all.map(({ spec }) => spec.instanceId)));
+    const ids = new Set(all.map(({ spec }) => spec.instanceId));
+    starts.keep(ids);
+    for (const instanceId of refused.keys()) if (!ids.has(instanceId)) refused.delete(instanceId);
     const homeless = all.filter(({ spec: { instanceId } }) => {
       const isBusy = underWay.has(instanceId) || starts.isTaken(instanceId);
-      return !isBusy && (refused.get(instanceId) ?? 0) < now;
+      return !isBusy && (refused.get(instanceId) ?? 0) <= now;
     });
     const agreed = homeless.filter((instance) => recall.isAgreed(instance));
     if (agreed.length < homeless.length) agree();
@@ -71,6 +75,7 @@ export function createRelocation(desk: Desk, recall: Recall): Relocation {
         batches.delete(batch);
         // What one node could not take another may: the view has changed by then.
         if (again) later(controlPlaneLimits.relocateRetryMs);
+        else if (never.length > 0) later(relocateRefusedMs);
       });
       batches.add(batch);
     }
@@ -85,7 +90,10 @@ export function createRelocation(desk: Desk, recall: Recall): Relocation {
   }
 
   function later(ms: number): void {
-    if (timer === undefined && !isStopped) timer = desk.clock.setTimeout(act, ms);
+    if (isStopped || desk.clock.now() + ms >= dueAt) return;
+    desk.clock.clearTimeout(timer);
+    dueAt = desk.clock.now() + ms;
+    timer = desk.clock.setTimeout(act, ms);
   }
 
   const look = () => later(relocateGatherMs);
@@ -220,7 +228,8 @@ async function startGroup(
     const kept = { from: first.nodeId, grantIds, ...recordsOf(instances) };
     const copies = { template, instanceIds, incarnation, holders, ...kept };
     const { failed } = await startOnNode(desk, target, copies, controlPlaneLimits.nodeStartMs);
-    desk.log.info({ ...what, failed: failed.length }, "instances were started again elsewhere");
+    const { code, message: reason } = failed[0]?.error ?? {};
+    desk.log.info({ ...what, failed: failed.length, code, reason }, "instances were started again elsewhere");
     const never = failed.filter(({ error }) => error.retry === "never").map(({ instanceId }) => instanceId);
     const refusedIds = new Set(failed.map(({ instanceId }) => instanceId));
     return { isAnswered: true, again: failed.length > never.length, refusedIds, never };

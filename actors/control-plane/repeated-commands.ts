@@ -16,18 +16,24 @@ export interface RepeatedCommands {
     verb: string,
     carryOut: () => Promise<Answer>,
   ): Promise<Answer>;
+  /** What is known here of a command that came with that id. */
+  find(commandId: string): Readonly<KnownCommand> | undefined;
   /** Resolves when no command is in progress. */
   idle(): Promise<void>;
 }
 
-interface Remembered {
+/** A command that came at least once. */
+export interface KnownCommand {
+  /** A digest of what it asks for. */
   readonly content: string;
   readonly answer: Promise<unknown>;
+  /** How it ended; undefined while it is in progress. */
+  outcome: { readonly answer: unknown } | { readonly error: unknown } | undefined;
 }
 
 /** Keeps the latest answers; the oldest goes first. */
 export function createRepeatedCommands(capacity: number = controlPlaneLimits.answersMax): RepeatedCommands {
-  const answers = new Map<string, Remembered>();
+  const answers = new Map<string, KnownCommand>();
   const inProgress = new Set<Promise<unknown>>();
 
   function track<Answer>(answer: Promise<Answer>): Promise<Answer> {
@@ -49,22 +55,33 @@ export function createRepeatedCommands(capacity: number = controlPlaneLimits.ans
       const before = answers.get(commandId);
       if (before !== undefined) {
         if (before.content === content) return before.answer as Promise<Answer>;
-        throw new Failure("INVALID_REQUEST", `commandId ${commandId} was used before, for another command`, {
-          fix: "Give each command a commandId of its own; repeat one only to repeat the same command.",
-          details: { field: "commandId" },
-        });
+        throw usedForAnother(commandId);
       }
       const answer = track(carryOut());
-      answers.set(commandId, { content, answer });
-      answer.catch((error: unknown) => {
-        if (asFailure(error).code === "TIMEOUT" && answers.get(commandId)?.answer === answer)
-          answers.delete(commandId);
-      });
+      const known: KnownCommand = { content, answer, outcome: undefined };
+      answers.set(commandId, known);
+      answer.then(
+        (given) => (known.outcome = { answer: given }),
+        (error: unknown) => {
+          known.outcome = { error };
+          if (asFailure(error).code === "TIMEOUT" && answers.get(commandId) === known)
+            answers.delete(commandId);
+        },
+      );
       if (answers.size > capacity) answers.delete(answers.keys().next().value as string);
       return answer;
     },
+    find: (commandId) => answers.get(commandId),
     async idle() {
       while (inProgress.size > 0) await Promise.allSettled(inProgress);
     },
   };
+}
+
+/** The refusal of a command whose id stands for another one. */
+export function usedForAnother(commandId: string): Failure {
+  return new Failure("INVALID_REQUEST", `commandId ${commandId} was used before, for another command`, {
+    fix: "Give each command a commandId of its own; repeat one only to repeat the same command.",
+    details: { field: "commandId" },
+  });
 }

@@ -1,19 +1,9 @@
-import { proofLimits, viewLimits } from "../limits.ts";
-import type { Fact, FactReplay, ProviderInfo } from "../protocol/facts.ts";
-import type { InstanceStatus } from "../protocol/instance-spec.ts";
-import { auditFact } from "./audit.ts";
-import { digestText, forget } from "./digest.ts";
-import {
-  createNodeView,
-  type Doubt,
-  type InstanceView,
-  isLeftBehind,
-  isPlaced,
-  supersedes,
-  type LatticeView,
-  type NodeView,
-  type ProviderView,
-} from "./view.ts";
+import { viewLimits } from "../limits.ts";
+import type { Fact, FactReplay } from "../protocol/facts.ts";
+import { changeNode } from "./change-node.ts";
+import { digestText } from "./digest.ts";
+import { adopt, endLife } from "./former-lives.ts";
+import { createNodeView, type Doubt, type LatticeView, type NodeView } from "./view.ts";
 
 /**
  * Adds one fact to the view. What is old, repeated or of a former life changes nothing; what shows that
@@ -87,7 +77,7 @@ export function applyRecalled(view: LatticeView, life: RecalledLife): boolean {
       if (view.ended.get(instanceId) === copy) view.ended.delete(instanceId);
     }
   const node = createNodeView(nodeId, epoch, life.lastHeardAt);
-  for (const fact of life.facts) change(node, fact);
+  for (const fact of life.facts) changeNode(node, fact);
   node.seq = seq;
   endLife(view, node);
   return true;
@@ -102,7 +92,7 @@ function replaceLife(
   const known = view.nodes.get(nodeId);
   if (known !== undefined && known.epoch < epoch) endLife(view, known);
   const node = createNodeView(nodeId, epoch, heardAt);
-  for (const fact of facts) change(node, fact);
+  for (const fact of facts) changeNode(node, fact);
   node.seq = seq;
   view.nodes.set(nodeId, node);
   for (const fact of facts) adopt(view, node, fact);
@@ -159,250 +149,7 @@ function allParts(view: LatticeView, replay: FactReplay): readonly Fact[] | unde
 }
 
 function take(view: LatticeView, node: NodeView, fact: Fact): void {
-  change(node, fact);
+  changeNode(node, fact);
   adopt(view, node, fact);
   node.seq = fact.seq;
-}
-
-/** Keeps of a life that is over how far it was heard, and what lived on it, unless that lives elsewhere already. */
-function endLife(view: LatticeView, node: NodeView): void {
-  const { nodeId, epoch, seq, joined, certificates } = node;
-  const former = { ...createNodeView(nodeId, epoch, node.lastHeardAt), seq, joined, certificates };
-  for (const [instanceId, instance] of node.instances) {
-    const { status, spec } = instance;
-    if (status === "stopped") keepEnded(view, node, instance);
-    if (view.ended.get(instanceId) === instance) former.stopped.push(instanceId);
-    const lived = status === "starting" || status === "running" || status === "backing-off";
-    if (lived && !isSuperseded(view, node, instanceId, spec.incarnation)) keepOrphan(view, instance);
-    if (isLeftBehind(view, instance)) former.instances.set(instanceId, instance);
-  }
-  view.former.set(nodeId, former);
-}
-
-function keepOrphan(view: LatticeView, instance: InstanceView): void {
-  const { instanceId } = instance.spec;
-  if (view.orphans.has(instanceId) && !isPlaced(view, instance)) return;
-  view.orphans.set(instanceId, instance);
-  const oldest = view.orphans.size > viewLimits.orphansMax ? view.orphans.keys().next().value : undefined;
-  if (oldest !== undefined) view.orphans.delete(oldest);
-}
-
-function isSuperseded(view: LatticeView, than: NodeView, instanceId: string, incarnation: number): boolean {
-  for (const node of view.nodes.values()) {
-    const other = node === than ? undefined : node.instances.get(instanceId);
-    if (other === undefined || other.spec.incarnation <= incarnation || !supersedes(other)) continue;
-    if (isPlaced(view, other)) return true;
-  }
-  return false;
-}
-
-/** Nothing is kept of what ended nowhere else, which is nearly everything. */
-function keepEnded(view: LatticeView, node: NodeView, instance: InstanceView): void {
-  const { instanceId, incarnation } = instance.spec;
-  if (instance.cause === undefined || isSuperseded(view, node, instanceId, incarnation)) return;
-  const left = view.orphans.get(instanceId);
-  const isLater = left !== undefined && left.spec.incarnation < incarnation;
-  if (isLater && isPlaced(view, instance)) view.orphans.delete(instanceId);
-  const hasEarlier = [...view.nodes.values()].some(
-    (other) =>
-      other !== node && (other.instances.get(instanceId)?.spec.incarnation ?? incarnation) < incarnation,
-  );
-  if (!hasEarlier || !isPlaced(view, instance)) return;
-  view.ended.set(instanceId, instance);
-  const oldest = view.ended.size > viewLimits.orphansMax ? view.ended.keys().next().value : undefined;
-  if (oldest !== undefined) view.ended.delete(oldest);
-}
-
-/** An orphan ends with the next incarnation of it, wherever that is. */
-function adopt(view: LatticeView, node: NodeView, fact: Fact): void {
-  if (fact.kind !== "instance.starting" || view.orphans.size + view.ended.size === 0) return;
-  const { instanceId, incarnation } = fact.data.spec;
-  const left = view.orphans.get(instanceId);
-  if (left === undefined && !view.ended.has(instanceId)) return;
-  const copy = node.instances.get(instanceId);
-  if (copy !== undefined && !isPlaced(view, copy)) return;
-  if (left !== undefined && left.spec.incarnation < incarnation) view.orphans.delete(instanceId);
-  const ended = view.ended.get(instanceId);
-  if (ended !== undefined && ended.spec.incarnation < incarnation) view.ended.delete(instanceId);
-}
-
-/** What each kind of fact changes in its node's part of the view. */
-function change(node: NodeView, fact: Fact): void {
-  switch (fact.kind) {
-    case "node.joined":
-      node.joined = fact.data;
-      return;
-    case "node.draining":
-      node.status = "draining";
-      return;
-    case "node.resumed":
-      node.status = "alive";
-      return;
-    case "node.labelled":
-      if (node.joined !== undefined) node.joined = { ...node.joined, labels: fact.data.labels };
-      return;
-    case "node.left":
-      node.status = "left";
-      return;
-    case "node.trusted":
-      // A node that states one after the other must not fill the memory of those who listen.
-      if (node.certificates.size < proofLimits.certificatesMax) node.certificates.add(fact.data.certificate);
-      return;
-    case "instance.starting":
-      startInstance(node, fact.data.spec, fact.data.restarts, fact.at);
-      return;
-    case "instance.running":
-      return changeStatus(node, fact, "running", undefined);
-    case "instance.restarting":
-      return changeStatus(node, fact, "starting", fact.data.reason);
-    case "instance.backing-off": {
-      changeStatus(node, fact, "backing-off", undefined);
-      const { instanceId, attempt, delayMs, until } = fact.data;
-      const instance = node.instances.get(instanceId);
-      if (instance !== undefined) instance.backoff = { attempt, delayMs, until };
-      return;
-    }
-    case "instance.gave-up":
-      return changeStatus(node, fact, "gave-up", fact.data.reason);
-    case "instance.stopped":
-      return changeStatus(node, fact, "stopped", fact.data.reason);
-    case "instance.yielding": {
-      const instance = node.instances.get(fact.data.instanceId);
-      if (instance !== undefined) instance.yields = true;
-      return;
-    }
-    case "instance.crashed": {
-      const instance = node.instances.get(fact.data.instanceId);
-      if (instance !== undefined) instance.lastCrash = fact.data.crash;
-      return changeStatus(node, fact, "crashed", fact.data.crash.message);
-    }
-    case "capability.assigned":
-      return changeGrants(node, fact.data.instanceId, (instance) =>
-        instance.assignments.set(fact.data.assignment.capabilityId, fact.data.assignment),
-      );
-    case "capability.revoked":
-      return changeGrants(node, fact.data.instanceId, (instance) =>
-        instance.assignments.delete(fact.data.capabilityId),
-      );
-    case "capability.used":
-    case "capability.denied": {
-      const instance = node.instances.get(fact.data.instanceId);
-      if (instance !== undefined) auditFact(instance, fact);
-      return;
-    }
-    case "provider.starting":
-      return changeProvider(node, fact, "starting", undefined);
-    case "provider.available":
-      return changeProvider(node, fact, "available", undefined);
-    case "provider.updated":
-      return changeProvider(node, fact, "available", undefined);
-    case "provider.unwell":
-      return changeProvider(node, fact, "unwell", fact.data.reason);
-    case "provider.draining":
-      return changeProvider(node, fact, "draining", undefined);
-    case "provider.failed":
-      return changeProvider(node, fact, "failed", fact.data.reason);
-    case "provider.gave-up":
-      return changeProvider(node, fact, "gave-up", fact.data.reason);
-    case "provider.stopped":
-      return changeProvider(node, fact, "stopped", fact.data.reason);
-    case "module.stored":
-      node.modules.set(fact.data.digest, fact.data.sizeBytes);
-      return;
-    case "module.evicted":
-      node.modules.delete(fact.data.digest);
-      return;
-    case "node.heartbeat":
-    case "instance.relocated":
-    case "instance.fenced":
-    case "module.admitted":
-    case "module.refused":
-    case "provider.dropped":
-    case "command.refused":
-    case "bus.refused":
-    case "engine.started":
-    case "engine.lost":
-    case "cell.lost":
-      return;
-  }
-}
-
-type InstanceFact = Extract<Fact, { data: { instanceId: string; restarts: number } }>;
-
-function changeStatus(
-  node: NodeView,
-  fact: InstanceFact,
-  status: InstanceStatus,
-  reason: string | undefined,
-): void {
-  const instance = node.instances.get(fact.data.instanceId);
-  if (instance === undefined) return;
-  if (status === "stopped" && instance.status !== "stopped") retire(node, fact.data.instanceId);
-  instance.status = status;
-  instance.since = fact.at;
-  instance.restarts = fact.data.restarts;
-  instance.reason = reason;
-  instance.cause = fact.cause;
-  instance.backoff = undefined;
-  node.digest.changed.add(instance);
-}
-
-function startInstance(node: NodeView, spec: InstanceView["spec"], restarts: number, at: string): void {
-  const former = node.instances.get(spec.instanceId);
-  if (former !== undefined) {
-    forget(node.digest, former);
-    if (former.status === "stopped") node.stopped.splice(node.stopped.indexOf(spec.instanceId), 1);
-  }
-  const instance: InstanceView = {
-    nodeId: node.nodeId,
-    spec,
-    assignments: new Map(spec.capabilities.map((grant) => [grant.capabilityId, grant])),
-    status: "starting",
-    since: at,
-    restarts,
-    lastCrash: undefined,
-    reason: undefined,
-    cause: undefined,
-    backoff: undefined,
-    yields: false,
-    share: [0, 0],
-  };
-  node.instances.set(spec.instanceId, instance);
-  node.digest.changed.add(instance);
-}
-
-function retire(node: NodeView, instanceId: string): void {
-  node.stopped.push(instanceId);
-  if (node.stopped.length <= viewLimits.stoppedInstancesMax) return;
-  const oldest = node.stopped.shift();
-  const instance = oldest === undefined ? undefined : node.instances.get(oldest);
-  if (instance === undefined) return;
-  forget(node.digest, instance);
-  node.instances.delete(instance.spec.instanceId);
-}
-
-function changeGrants(node: NodeView, instanceId: string, apply: (instance: InstanceView) => void): void {
-  const instance = node.instances.get(instanceId);
-  if (instance === undefined) return;
-  apply(instance);
-  node.digest.changed.add(instance);
-}
-
-type ProviderFact = Extract<Fact, { data: ProviderInfo }>;
-
-function changeProvider(
-  node: NodeView,
-  fact: ProviderFact,
-  status: ProviderView["status"],
-  reason: string | undefined,
-): void {
-  // Fields of a newer minor version stay with it.
-  const { reason: _, ...info } = fact.data as ProviderFact["data"] & { reason?: string };
-  node.providers.set(info.provider, {
-    nodeId: node.nodeId,
-    info,
-    status,
-    since: fact.at,
-    reason,
-  });
 }

@@ -231,6 +231,8 @@ export function isPlaced(view: LatticeView, copy: InstanceView): boolean {
  * yields to whatever lives.
  */
 function outranks(one: InstanceView, other: InstanceView): boolean {
+  if (isStartedAfter(one, other)) return true;
+  if (isStartedAfter(other, one)) return false;
   if (isStillborn(one) !== isStillborn(other) && one.status !== "stopped" && other.status !== "stopped")
     return isStillborn(other);
   if (counts(one) !== counts(other)) return counts(one);
@@ -239,6 +241,15 @@ function outranks(one: InstanceView, other: InstanceView): boolean {
   // Equal ones of two commands are two instances: the later command did not know of the one that was stopped.
   if (lives !== (other.status !== "stopped")) return lives === (one.spec.commandId !== other.spec.commandId);
   return one.nodeId < other.nodeId;
+}
+
+/**
+ * Whether the first is of a later start command than the one that the second was stopped after: another instance under the same id, be
+ * its incarnation lower, for whoever started it knew nothing of the one before.
+ */
+export function isStartedAfter(one: InstanceView, ended: InstanceView): boolean {
+  if (one.status === "stopped" || ended.status !== "stopped") return false;
+  return one.spec.commandId !== ended.spec.commandId && one.spec.createdAt > ended.since;
 }
 
 /** Whether a copy can stand for an earlier one: not when it could never be started, nor when it ended and no command had it end. */

@@ -115,6 +115,18 @@ export const RecallQuestion = z.looseObject({
 /** A replay of each such life, as its node would tell it; `at` is when that was last heard. In parts. */
 export const Recalled = answer({ parts: z.array(FactReplay), isLast: z.boolean() });
 
+/** What a control plane asks another one of a command that has come to it. */
+export const CommandElsewhere = z.looseObject({ controlPlane: Id, commandId: Id });
+/** `unknown`: it leaves it to the one that asks. */
+export const CommandKnown = answer({
+  status: z.enum(["unknown", "in-progress", "done"]),
+  /** A digest of what it was asked for under that id. */
+  content: z.string().optional(),
+  /** What it answered, or what it refused it with. */
+  answer: z.unknown().optional(),
+  error: ErrorBodySchema.optional(),
+});
+
 const certificates = z.array(CertificateText).max(proofLimits.certificatesMax);
 
 /** Asks for fresh proofs, in the place of those that the node has. */

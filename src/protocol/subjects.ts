@@ -388,6 +388,16 @@ export const subjects = {
     reply: node.Recalled,
     says: "A control plane asks another one what it has heard of nodes that cannot be asked themselves: they are lost or gone, or have begun another life.",
   }),
+  "plane.command": row({
+    pattern: "wasmatrix.plane.v1.{lattice}.{controlPlane}.command",
+    kind: "request",
+    publishers: ["control-plane"],
+    listeners: ["control-plane"],
+    listener: "controlPlane",
+    payload: node.CommandElsewhere,
+    reply: node.CommandKnown,
+    says: "A control plane asks another one whether it has carried out a command already, or is at it.",
+  }),
   fact: row({
     pattern: "wasmatrix.fact.v1.{lattice}.{node}.{noun}.{verb}",
     kind: "broadcast",

@@ -1,4 +1,3 @@
-import pino from "pino";
 import { type ControlPlane, startControlPlane } from "../../actors/control-plane/control-plane.ts";
 import type { Machine } from "../../actors/node-agent/machine-labels.ts";
 import { type NodeAgent, startNodeAgent } from "../../actors/node-agent/node-agent.ts";
@@ -45,8 +44,6 @@ export interface MemberPlan {
   readonly labels: Record<string, string>;
   readonly instancesMax: number;
 }
-
-const silent = pino({ level: "silent" });
 
 const machine: Machine = {
   machineLabels: () => ({ "wasmatrix.arch": "x64" }),
@@ -148,7 +145,7 @@ function beginControlPlane(
     bus,
     clock,
     chance: world.chance(`control plane ${id}`),
-    log: silent,
+    log: world.trace.log(id),
     processorMs: () => 0,
   });
 }
@@ -166,7 +163,7 @@ function beginNode(
     bus,
     clock,
     chance: world.chance(`node ${id} ${lives}`),
-    log: silent,
+    log: world.trace.log(id),
     labels,
     modulesDirectory: "",
     openModules: async () => openSimulatedModules(disk),

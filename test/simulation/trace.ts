@@ -1,5 +1,9 @@
+import pino from "pino";
+import type { Log } from "../../src/log.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { Message } from "./simulated-network.ts";
+
+const silent = pino({ level: "silent" });
 
 /** What happened, as one number, and as lines for whoever wants to read them. */
 export interface Trace {
@@ -11,6 +15,8 @@ export interface Trace {
   note(text: string): void;
   /** A line that says more about what counts already. */
   explain(text: () => string): void;
+  /** Where a process logs to: its lines stand among the others. */
+  log(host: string): Log;
   /** 16 hex digits; the same for the same seed and the same code. */
   hash(): string;
 }
@@ -54,6 +60,11 @@ export function createTrace(queue: EventQueue, keeps: boolean): Trace {
     },
     explain(text) {
       if (keeps) lines.push(`${(queue.now / 1_000).toFixed(4)}   ${text()}`);
+    },
+    log(host) {
+      const write = (line: string) =>
+        lines.push(`${(queue.now / 1_000).toFixed(4)}   ${host} logs ${line.trim()}`);
+      return keeps ? pino({ base: null, timestamp: false }, { write }) : silent;
     },
     note: (text) => add("*", text, "", 0),
     hash: () => [low, high].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join(""),

@@ -26,6 +26,8 @@ export interface NodeTruth {
   hasLeft: boolean;
   /** Whether it takes nothing new. */
   isDraining: boolean;
+  /** How many instances it takes. */
+  instancesMax: number;
   /** All that was ever said of each instance, oldest first. */
   readonly instances: Map<string, InstanceTruth[]>;
   /** Status of each provider. */
@@ -45,6 +47,12 @@ export interface Truth {
 /** The latest word on an instance. */
 export function latest(node: NodeTruth, instanceId: string): InstanceTruth | undefined {
   return node.instances.get(instanceId)?.at(-1);
+}
+
+/** Whether it takes another instance. */
+export function hasRoom(node: NodeTruth): boolean {
+  const living = [...node.instances.keys()].filter((id) => latest(node, id)?.status !== "stopped");
+  return node.isAlive && !node.isDraining && living.length < node.instancesMax;
 }
 
 /** What was true of an instance after the node's fact of that number. */
@@ -76,6 +84,7 @@ export function followTruth(now: () => number): Truth {
         isAlive: true,
         hasLeft: false,
         isDraining: false,
+        instancesMax: 0,
         instances: new Map(),
         providers: new Map(),
       };
@@ -83,6 +92,7 @@ export function followTruth(now: () => number): Truth {
     }
     node.seq = fact.seq;
     node.at = now();
+    if (fact.kind === "node.joined") node.instancesMax = fact.data.instancesMax;
     if (fact.kind === "node.left") node.hasLeft = true;
     if (fact.kind === "node.draining") node.isDraining = true;
     if (fact.kind === "node.resumed") node.isDraining = false;

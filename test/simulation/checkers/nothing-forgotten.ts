@@ -1,6 +1,7 @@
 import type { Fact } from "../../../src/protocol/facts.ts";
 import type { Look } from "../look.ts";
 import type { Checker } from "../observations.ts";
+import { hasRoom } from "../truth.ts";
 
 /** What is known of an id that one client commands. */
 type Wish = "alive" | "gone" | "unknown";
@@ -54,11 +55,9 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
     );
   }
 
-  /** Whether some node may run it: a drained one takes nothing, not even what it ran before. */
+  /** Whether some node may run it: a drained one takes nothing, not even what it ran before, nor does a full one. */
   function hasPlace({ host, stays }: { host: string; stays: boolean }): boolean {
-    return [...look.truth.nodes.values()].some(
-      (node) => node.isAlive && !node.isDraining && (!stays || node.host === host),
-    );
+    return [...look.truth.nodes.values()].some((node) => hasRoom(node) && (!stays || node.host === host));
   }
 
   /** Whether a control plane that lives has heard, in order, that this copy was there. */
@@ -125,14 +124,19 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
   /** What ran there has to come back from somewhere, where that was asked for and somebody knows. */
   function endNode(host: string, how: "killed" | "left"): void {
     const node = look.truth.nodes.get(host);
-    if (node === undefined || how === "left") return;
+    if (node === undefined) return;
     for (const [instanceId, said] of node.instances) {
       const copy = said.at(-1);
-      // What it was told to stop it can still have told nobody: then the next to hear of it is its next life.
-      if (copy?.status === "stopped" && !isToldToAll(host, node.epoch, copy.seq)) {
+      // Nobody can hear any more that it was stopped, and of those that did none may be there when it matters.
+      if (
+        copy?.cause !== undefined &&
+        copy.status === "stopped" &&
+        !isToldToAll(host, node.epoch, copy.seq)
+      ) {
         wishes.set(instanceId, "unknown");
         if (copy.spec.name !== undefined) counts.set(copy.spec.name, undefined);
       }
+      if (how === "left") continue;
       if (copy === undefined || copy.status === "stopped") continue;
       ended.delete(instanceId);
       if (!(copy.status === "running" || copy.status === "starting" || copy.status === "backing-off"))
