@@ -2,6 +2,7 @@ import { viewLimits } from "../limits.ts";
 import type { Fact } from "../protocol/facts.ts";
 import {
   createNodeView,
+  endsWith,
   type InstanceView,
   isLeftBehind,
   isPlaced,
@@ -38,8 +39,9 @@ function isSuperseded(view: LatticeView, than: NodeView, instance: InstanceView)
   const { instanceId, incarnation } = instance.spec;
   for (const node of view.nodes.values()) {
     const other = node === than ? undefined : node.instances.get(instanceId);
-    if (other === undefined || other.spec.incarnation <= incarnation || !supersedes(other)) continue;
-    if (!isStartedAfter(instance, other) && isPlaced(view, other)) return true;
+    if (other === undefined || isStartedAfter(instance, other)) continue;
+    const isLater = other.spec.incarnation > incarnation && supersedes(other);
+    if ((isLater || endsWith(instance, other)) && isPlaced(view, other)) return true;
   }
   return false;
 }
@@ -49,22 +51,35 @@ function keepEnded(view: LatticeView, node: NodeView, instance: InstanceView): v
   const { instanceId, incarnation } = instance.spec;
   if (instance.cause === undefined || isSuperseded(view, node, instance)) return;
   const left = view.orphans.get(instanceId);
-  const isLater =
-    left !== undefined && left.spec.incarnation < incarnation && !isStartedAfter(left, instance);
-  if (isLater && isPlaced(view, instance)) view.orphans.delete(instanceId);
-  const hasEarlier = [...view.nodes.values()].some(
-    (other) =>
-      other !== node && (other.instances.get(instanceId)?.spec.incarnation ?? incarnation) < incarnation,
-  );
-  if (!hasEarlier || !isPlaced(view, instance)) return;
+  if (left !== undefined && isOverWith(left, instance) && isPlaced(view, instance))
+    view.orphans.delete(instanceId);
+  const hasOther = [...view.nodes.values()].some((other) => {
+    const copy = other === node ? undefined : other.instances.get(instanceId);
+    return copy !== undefined && (copy.spec.incarnation < incarnation || endsWith(copy, instance));
+  });
+  if (!hasOther || !isPlaced(view, instance)) return;
   view.ended.set(instanceId, instance);
   const oldest = view.ended.size > viewLimits.orphansMax ? view.ended.keys().next().value : undefined;
   if (oldest !== undefined) view.ended.delete(oldest);
 }
 
-/** An orphan ends with the next incarnation of it, wherever that is. */
+/** Whether what a life of a node left behind is over since that copy was stopped. */
+function isOverWith(left: InstanceView, stopped: InstanceView): boolean {
+  if (isStartedAfter(left, stopped)) return false;
+  return left.spec.incarnation < stopped.spec.incarnation || endsWith(left, stopped);
+}
+
+/** An orphan ends with the next incarnation of it, wherever that is, and with a copy that a command stops. */
 export function adopt(view: LatticeView, node: NodeView, fact: Fact): void {
-  if (fact.kind !== "instance.starting" || view.orphans.size + view.ended.size === 0) return;
+  if (view.orphans.size + view.ended.size === 0) return;
+  if (fact.kind === "instance.stopped") {
+    const stopped = node.instances.get(fact.data.instanceId);
+    const left = view.orphans.get(fact.data.instanceId);
+    if (stopped === undefined || left === undefined || !endsWith(left, stopped)) return;
+    if (isPlaced(view, stopped)) view.orphans.delete(fact.data.instanceId);
+    return;
+  }
+  if (fact.kind !== "instance.starting") return;
   const { instanceId, incarnation } = fact.data.spec;
   const left = view.orphans.get(instanceId);
   if (left === undefined && !view.ended.has(instanceId)) return;

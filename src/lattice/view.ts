@@ -226,9 +226,8 @@ export function isPlaced(view: LatticeView, copy: InstanceView): boolean {
 }
 
 /**
- * Whether of two copies of one instance the first counts: the later incarnation, be it that a command has stopped it, for
- * then what an earlier one does on a node out of reach is over as well. What ended otherwise, or could never be started,
- * yields to whatever lives.
+ * Whether of two copies of one instance the first counts: the one that a command has stopped, for then what others do on nodes out of
+ * reach is over as well; else the later incarnation. What ended otherwise, or could never be started, yields to whatever lives.
  */
 function outranks(one: InstanceView, other: InstanceView): boolean {
   if (isStartedAfter(one, other)) return true;
@@ -236,11 +235,19 @@ function outranks(one: InstanceView, other: InstanceView): boolean {
   if (isStillborn(one) !== isStillborn(other) && one.status !== "stopped" && other.status !== "stopped")
     return isStillborn(other);
   if (counts(one) !== counts(other)) return counts(one);
+  if (endsWith(one, other)) return false;
+  if (endsWith(other, one)) return true;
   if (one.spec.incarnation !== other.spec.incarnation) return one.spec.incarnation > other.spec.incarnation;
-  const lives = one.status !== "stopped";
   // Equal ones of two commands are two instances: the later command did not know of the one that was stopped.
-  if (lives !== (other.status !== "stopped")) return lives === (one.spec.commandId !== other.spec.commandId);
+  const lives = one.status !== "stopped";
+  if (lives !== (other.status !== "stopped")) return lives;
   return one.nodeId < other.nodeId;
+}
+
+/** Whether the first copy, wherever it lives, is over with the second, which a command has stopped: both are of one start command. */
+export function endsWith(one: InstanceView, stopped: InstanceView): boolean {
+  if (one.status === "stopped" || stopped.status !== "stopped" || stopped.cause === undefined) return false;
+  return one.spec.commandId === stopped.spec.commandId;
 }
 
 /**

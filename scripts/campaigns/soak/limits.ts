@@ -28,6 +28,8 @@ export const soakLimits = {
   filesSlack: 2,
   /** A part that was slow on a busy machine is watched more closely for half a minute: one timer. What leaks, leaks many. */
   timersSlack: 1,
+  /** Commands on their way while memories are filled. */
+  fillAtOnce: 50,
   callTimeoutMs: 5_000,
   callPauseMs: 5,
   trapPauseMs: 250,

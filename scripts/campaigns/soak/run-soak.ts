@@ -1,3 +1,4 @@
+import { controlPlaneLimits } from "../../../src/limits.ts";
 import { type AtRest, compareAtRest, lookAtRest } from "./at-rest.ts";
 import type { SoakCluster } from "./cluster.ts";
 import { soakLimits } from "./limits.ts";
@@ -29,6 +30,7 @@ export async function runSoak(
   const warmUp = await beginLoad(cluster, { seed: seed + 1, restarts: false });
   await pause(warmUpMs(minutes));
   await warmUp.end();
+  if (minutes >= soakLimits.judgedMinutesMin) await fillMemories(cluster);
   const before = await settled(cluster);
   const pidsBefore = cluster.pids();
 
@@ -53,6 +55,18 @@ export async function runSoak(
       .map(([what, count]) => `${count} × ${what}`),
   ];
   return { minutes, seed, doings: load.doings, trends, series, counts, heaps, wrong };
+}
+
+/** Control planes keep so many answers and facts: until they do, they grow for longer than a run takes. Each gets about half. */
+async function fillMemories({ client }: SoakCluster): Promise<void> {
+  const commands = 2 * Math.max(controlPlaneLimits.answersMax, controlPlaneLimits.recentFactsMax);
+  const { fillAtOnce } = soakLimits;
+  for (let done = 0; done < commands; done += fillAtOnce)
+    await Promise.all(
+      Array.from({ length: fillAtOnce }, (_, index) =>
+        client.label("node-1", { filled: String(done + index) }),
+      ),
+    );
 }
 
 /** What is counted at rest, once two looks in a row are the same. */

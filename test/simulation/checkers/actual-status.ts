@@ -9,8 +9,8 @@ import { asOf, type NodeTruth } from "../truth.ts";
 export function checkActualStatus(look: Look): Checker {
   /** Listener and node of which a fact was garbled, and its number: a heartbeat after it has to come first, whose digest differs. */
   const garbled = new Map<string, number>();
-  /** The same, until a replay has come: from that heartbeat on the listener rightly doubts what it was told. */
-  const unsure = new Set<string>();
+  /** The same, until a replay has come that is later: from that heartbeat on the listener rightly doubts what it was told. */
+  const unsure = new Map<string, number>();
   /** Listener, node and life of which another control plane has told it more than it has heard itself. */
   const recalled = new Set<string>();
 
@@ -70,12 +70,12 @@ export function checkActualStatus(look: Look): Checker {
       for (const { node, epoch } of seen.parts) recalled.add(`${seen.host} ${node} ${epoch}`);
     if (seen.type === "garbled") {
       garbled.set(`${seen.host} ${seen.node}`, seen.seq);
-      unsure.add(`${seen.host} ${seen.node}`);
+      unsure.set(`${seen.host} ${seen.node}`, seen.seq);
     }
     if (seen.type === "heard" && seen.said.kind === "node.replay")
       recalled.delete(`${seen.host} ${seen.said.node} ${seen.said.epoch}`);
     if (seen.type === "began")
-      for (const key of unsure)
+      for (const key of unsure.keys())
         if (key.startsWith(`${seen.host} `)) {
           garbled.delete(key);
           unsure.delete(key);
@@ -83,6 +83,7 @@ export function checkActualStatus(look: Look): Checker {
     if (
       seen.type === "heard" &&
       seen.said.kind === "node.replay" &&
+      seen.said.seq >= (unsure.get(`${seen.host} ${seen.said.node}`) ?? 0) &&
       !garbled.has(`${seen.host} ${seen.said.node}`)
     )
       unsure.delete(`${seen.host} ${seen.said.node}`);

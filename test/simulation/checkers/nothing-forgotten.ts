@@ -1,7 +1,7 @@
 import type { Fact } from "../../../src/protocol/facts.ts";
 import type { Look } from "../look.ts";
 import type { Checker } from "../observations.ts";
-import { hasRoom } from "../truth.ts";
+import { hasRoom, latest } from "../truth.ts";
 
 /** What is known of an id that one client commands. */
 type Wish = "alive" | "gone" | "unknown";
@@ -11,6 +11,14 @@ export interface Ledger {
   readonly checker: Checker;
   /** P2, P6, P12: what was acknowledged is so, once all is healed and calm. */
   checkEnd(): void;
+}
+
+/** What a node has said of an instance of that name, and in which fact. */
+interface Said {
+  readonly host: string;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly name: string | undefined;
 }
 
 const changes: ReadonlySet<string> = new Set([
@@ -42,7 +50,10 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
             : "alive"
           : "unknown",
       );
-    else if (group !== undefined && livingOf(group).length > (question["count"] as number))
+    else if (
+      group !== undefined &&
+      (livingOf(group).length > (question["count"] as number) || isAmongLost(group))
+    )
       // Copies on nodes that the control plane did not know of, or had lost, stay out of its count.
       counts.set(group, undefined);
     else if (group !== undefined)
@@ -53,6 +64,22 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
     return [...look.truth.instanceIds()].filter(
       (id) => look.truth.copiesOf(id)[0]?.instance.spec.name === name,
     );
+  }
+
+  /** Whether a node that died ran some of that name, which may come back from there. */
+  function isAmongLost(name: string): boolean {
+    return [...hanging.values()].some((lost) => lost.name === name);
+  }
+
+  /** A stop on a life of a node that is over, of which no control plane knows any more, may be undone by an earlier copy. */
+  function forgetStops(): void {
+    for (const [instanceId, { host, epoch, seq, name }] of stops) {
+      const node = look.truth.nodes.get(host);
+      if ((node?.isAlive === true && node.epoch === epoch) || isKnown(host, epoch, seq)) continue;
+      stops.delete(instanceId);
+      wishes.set(instanceId, "unknown");
+      if (name !== undefined) counts.set(name, undefined);
+    }
   }
 
   /** Whether some node may run it: a drained one takes nothing, not even what it ran before, nor does a full one. */
@@ -88,6 +115,7 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
       settle(seen.name, seen.question, seen.outcome === "done");
     if ((seen.type === "began" || seen.type === "ended") && seen.kind === "control-plane")
       for (const key of knowledge.keys()) if (key.startsWith(`${seen.host} `)) knowledge.delete(key);
+    if (seen.type === "ended" && seen.kind === "control-plane") forgetStops();
     if (seen.type === "ended" && seen.kind === "node") endNode(seen.host, seen.how);
     if (seen.type === "garbled") garbled.add(`${seen.host} ${seen.node}`);
     if (seen.type === "heard") {
@@ -111,9 +139,14 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
       if (fact.kind !== "instance.starting") return;
       ended.delete(fact.data.spec.instanceId);
       hanging.delete(fact.data.spec.instanceId);
+      stops.delete(fact.data.spec.instanceId);
       return;
     }
     const { instanceId, reason } = fact.data;
+    const node = look.truth.nodes.get(host);
+    const name = node === undefined ? undefined : latest(node, instanceId)?.spec.name;
+    if (fact.cause === undefined) stops.delete(instanceId);
+    else stops.set(instanceId, { host, epoch: fact.epoch, seq: fact.seq, name });
     if (reason === "its node leaves") ended.delete(instanceId);
     // It made room for a copy whose node is gone by now: whether that one comes back depends on who heard of it.
     else if (hanging.has(instanceId) && fact.cause === undefined) return;
@@ -143,10 +176,13 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
         continue;
       const firstSeq = said.find(({ spec }) => spec.incarnation === copy.spec.incarnation)?.seq ?? 0;
       const stays = copy.spec.onNodeLoss === "stay";
-      hanging.set(instanceId, { host, epoch: node.epoch, seq: firstSeq, stays });
+      const { name } = copy.spec;
+      hanging.set(instanceId, { host, epoch: node.epoch, seq: firstSeq, name, stays });
     }
   }
-  const hanging = new Map<string, { host: string; epoch: number; seq: number; stays: boolean }>();
+  const hanging = new Map<string, Said & { readonly stays: boolean }>();
+  /** Of each instance that a command has stopped, the latest fact that says so. */
+  const stops = new Map<string, Said>();
 
   return {
     checker,
