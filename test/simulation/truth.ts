@@ -60,6 +60,14 @@ export function asOf(node: NodeTruth, instanceId: string, seq: number): Instance
   return node.instances.get(instanceId)?.findLast((one) => one.seq <= seq);
 }
 
+/** Whether that incarnation of an instance had run there by the node's fact of that number. */
+export function hasRun(node: NodeTruth, { spec }: InstanceTruth, seq: number): boolean {
+  const said = node.instances.get(spec.instanceId) ?? [];
+  return said.some(
+    (one) => one.seq <= seq && one.spec.incarnation === spec.incarnation && one.status === "running",
+  );
+}
+
 const statuses: Partial<Record<Fact["kind"], InstanceStatus>> = {
   "instance.running": "running",
   "instance.restarting": "starting",

@@ -5,12 +5,14 @@ import { type Cluster, startCluster } from "./cluster.ts";
 import { figuresOf, type RoundFigures, roundText, summaryText } from "./report.ts";
 import { playRound } from "./round.ts";
 
-const usage = "usage: scripts/chaos --rounds <n> [--seed <n>] [--nodes <n>] [--json] [--logs <file>]";
+const usage =
+  "usage: scripts/chaos --rounds <n> [--seed <n>] [--nodes <n>] [--open] [--json] [--logs <file>]";
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "1" },
     seed: { type: "string" },
     nodes: { type: "string", default: "5" },
+    open: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     logs: { type: "string" },
   },
@@ -67,7 +69,7 @@ async function play(turn: number): Promise<boolean> {
 }
 
 async function begin(): Promise<Cluster> {
-  const started = await startCluster({ nodes });
+  const started = await startCluster({ nodes, isOpen: values.open });
   const { network } = started.hosts;
   if (network !== "namespaces")
     say(`no network faults: ${network.missing}. Processes are killed and frozen on the loopback device.`);

@@ -41,8 +41,8 @@ export async function playRound(
 ): Promise<RoundResult> {
   await using stack = new AsyncDisposableStack();
   const buses = new Map<string, Bus>();
-  for (const { id, url } of cluster.servers) buses.set(id, await connected(url, stack));
-  const client = clientOn(await connected(cluster.url, stack), cluster.lattice);
+  for (const { id, url } of cluster.servers) buses.set(id, await connected(url, cluster, stack));
+  const client = clientOn(await connected(cluster.url, cluster, stack), cluster.lattice);
   const tag = `r${turn}`;
   const guests = await storeGuests(client);
   const load = await beginLoad(client, guests, { seed, tag });
@@ -64,9 +64,13 @@ export async function playRound(
     );
   const healedAt = Math.max(Date.now(), ...struck.map(({ endedAt }) => endedAt));
   // Connections of before may still be on their way back to their servers.
+  const observer = await connected(cluster.url, cluster, stack, "observer");
   const fresh = new Map<string, Bus>();
-  for (const { id, url } of cluster.servers) fresh.set(id, await connected(url, stack));
-  const wrong = [...(await untilRight(cluster, fresh, client, ledger, wasSplit)), ...overdueCommands(ledger)];
+  for (const { id, url } of cluster.servers) fresh.set(id, await connected(url, cluster, stack));
+  const wrong = [
+    ...(await untilRight(cluster, fresh, observer, client, ledger, wasSplit)),
+    ...overdueCommands(ledger),
+  ];
   const recoveryMs = Date.now() - healedAt;
   await watch.stop();
   await history.stop();
@@ -95,13 +99,14 @@ function drawn(cluster: Cluster, seed: number): Fault[] {
 async function untilRight(
   cluster: Cluster,
   buses: Buses,
+  observer: Bus,
   client: Client,
   ledger: Ledger,
   wasSplit: WasSplit,
 ): Promise<string[]> {
   const look = async () => {
     try {
-      const wrong = violations(ledger, await tellTruth(cluster, buses), wasSplit);
+      const wrong = violations(ledger, await tellTruth(cluster, buses, observer), wasSplit);
       return wrong.length > 0 ? wrong : await wrongAnswers(ledger, client, wasSplit);
     } catch (error) {
       return [`somebody could not be asked: ${String(error)}`];
@@ -131,13 +136,19 @@ async function clearAway(client: Client): Promise<void> {
   await Promise.all(left.map((instanceId) => client.stop({ instanceId }).catch(() => undefined)));
 }
 
-async function connected(servers: string, stack: AsyncDisposableStack) {
+async function connected(
+  servers: string,
+  { creds }: Cluster,
+  stack: AsyncDisposableStack,
+  role: "operator" | "observer" = "operator",
+) {
   const connectTimeoutMs = clientLimits.connectTimeoutMs * 3;
   const bus = await connectNats({
     servers: servers.split(","),
     name: "chaos",
     waitOnFirstConnect: true,
     connectTimeoutMs,
+    ...(creds === undefined ? {} : { credsFile: creds[role] }),
   });
   stack.defer(() => bus.close().catch(() => undefined));
   return bus;

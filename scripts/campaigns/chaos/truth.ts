@@ -37,14 +37,12 @@ export interface Truth {
   readonly subscriptions: ReadonlyMap<string, number>;
 }
 
-/** A connection of the campaign to each server, by its id. */
+/** An operator's connection to each server, by its id. */
 export type Buses = ReadonlyMap<string, Bus>;
 
-/** Asks everybody, now. Rejects when one of them cannot be asked. */
-export async function tellTruth(cluster: Cluster, buses: Buses): Promise<Truth> {
-  const [bus] = buses.values();
-  if (bus === undefined) throw new Error("no server is connected");
-  const nodes = await askNodes(cluster, bus);
+/** Asks everybody, now: the nodes as an observer, who alone may, and may nothing else. Rejects when one of them cannot be asked. */
+export async function tellTruth(cluster: Cluster, buses: Buses, observer: Bus): Promise<Truth> {
+  const nodes = await askNodes(cluster, observer);
   const [views, subscriptions] = await Promise.all([askPlanes(cluster, buses), askServers(cluster)]);
   return { ...nodes, views, subscriptions };
 }

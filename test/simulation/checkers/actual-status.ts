@@ -72,8 +72,6 @@ export function checkActualStatus(look: Look): Checker {
       garbled.set(`${seen.host} ${seen.node}`, seen.seq);
       unsure.set(`${seen.host} ${seen.node}`, seen.seq);
     }
-    if (seen.type === "heard" && seen.said.kind === "node.replay")
-      recalled.delete(`${seen.host} ${seen.said.node} ${seen.said.epoch}`);
     if (seen.type === "began")
       for (const key of unsure.keys())
         if (key.startsWith(`${seen.host} `)) {

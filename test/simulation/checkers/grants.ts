@@ -1,6 +1,6 @@
 import type { Look } from "../look.ts";
 import type { Checker } from "../observations.ts";
-import { asOf, latest } from "../truth.ts";
+import { asOf, hasRun, latest } from "../truth.ts";
 
 interface Left {
   readonly host: string;
@@ -42,7 +42,9 @@ export function checkGrants(look: Look): Checker {
       const heardOther = other.host === host ? undefined : look.hearing.of(provider, other.host);
       if (heardOther === undefined || heardOther.isGap || heardOther.epoch !== other.epoch) continue;
       const copy = asOf(other, instanceId, heardOther.seq);
-      if (copy === undefined || copy.status === "stopped" || copy.status === "starting") continue;
+      if (copy === undefined || copy.status === "stopped") continue;
+      // A copy that has never run takes nobody's place.
+      if (!hasRun(other, copy, heardOther.seq)) continue;
       if (copy.spec.incarnation > Math.max(incarnation, known.spec.incarnation))
         look.fail(
           `${provider} performed a call of incarnation ${incarnation} of ${instanceId} on ${host} although it had heard that ${copy.spec.incarnation} runs on ${other.host}`,
