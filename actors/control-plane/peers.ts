@@ -56,14 +56,13 @@ export function createPeers({
   const heard = new Map<string, ControlPlaneBeat & { at: number }>();
   let didLead = false;
 
-  const leads = () => {
+  const isFirst = () => {
     const since = clock.now() - controlPlaneLimits.peerLostMs;
     const counts = (peer: ControlPlaneBeat & { at: number }) =>
       peer.at >= since && peer.ready && peer.leaving !== true;
-    return (
-      isReady() && bus.connected && ![...heard.values()].some((peer) => counts(peer) && ranksBefore(peer))
-    );
+    return ![...heard.values()].some((peer) => counts(peer) && ranksBefore(peer));
   };
+  const leads = () => isReady() && bus.connected && isFirst();
   const ranksBefore = (peer: ControlPlaneBeat) =>
     peer.epoch < epoch || (peer.epoch === epoch && peer.controlPlane < controlPlaneId);
   const look = () => {

@@ -77,15 +77,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: "everybody-leads",
     file: "actors/control-plane/peers.ts",
-    find: "    return [...heard.values()].filter((peer) => counts(peer) && ranksBefore(peer)).length;\n",
-    replace: "    return 0 * heard.size;\n",
+    find: "  const leads = () => isReady() && bus.connected && isFirst();\n",
+    replace: "  const leads = () => isReady() && bus.connected && (isFirst() || heard.size > 0);\n",
     says: "every control plane acts on losses",
   },
   {
     name: "unheard-heartbeats",
     file: presence,
-    find: 'on: { heard: { target: "alive", reenter: true }, doubted: "quiet", "bus.lost": "unjudged" },',
-    replace: 'on: { doubted: "quiet", "bus.lost": "unjudged" },',
+    find: '        heard: { target: "alive", reenter: true },\n        doubted',
+    replace: "        doubted",
     says: "a node that speaks is asked whether it is there",
   },
   {
@@ -97,9 +97,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "same-incarnation",
-    file: "actors/control-plane/relocation.ts",
-    find: "const next = Math.max(nextIncarnation(desk.view, instanceId),",
-    replace: "const next = Math.max(nextIncarnation(desk.view, instanceId) - 1,",
+    file: "actors/control-plane/asked-starts.ts",
+    find: "const next = nextIncarnation(view, instanceId);",
+    replace: "const next = nextIncarnation(view, instanceId) - 1;",
     says: "a copy elsewhere has the incarnation of the one that it replaces",
   },
   {
