@@ -4,6 +4,7 @@ import { buildExamples } from "../../scripts/build-examples.ts";
 import type { Client } from "../../src/client/client.ts";
 import type { InstanceSummary } from "../../src/protocol/instance-spec.ts";
 import { startProcesses } from "../support/lattice-processes.ts";
+import { createLatticeRoles } from "../support/lattice-roles.ts";
 
 const { echo } = await buildExamples(["echo"]);
 const module = { bytes: new Uint8Array(readFileSync(echo.path)) };
@@ -98,6 +99,43 @@ describe("R11.4: several control planes", () => {
           counts.set(one.instanceId, (counts.get(one.instanceId) ?? 0) + 1);
       }
       expect(counts).toEqual(new Map(started.map((one) => [one.instanceId, 1])));
+    },
+  );
+
+  test(
+    "P2, P12: every one of them was restarted while a node was away, and what it ran is there again",
+    { timeout: 90_000 },
+    async () => {
+      using roles = createLatticeRoles();
+      for (const id of ["cp-1", "cp-2"]) roles.creds("control-plane", id);
+      roles.creds("node", "n1");
+      roles.creds("operator", "operator");
+      await using lattice = await startProcesses(undefined, roles);
+      const { client } = lattice;
+      const untilAll = (status: string) =>
+        vi.waitFor(
+          async () => expect((await all(client)).map((one) => one.status)).toEqual([status, status]),
+          patience,
+        );
+      let leader = await lattice.start("cp-1", "control-plane");
+      const n1 = await lattice.start("n1", "node", "--cells", "1");
+      await client.start({ module, name: "stays", count: 2, nodeId: "n1" });
+      await n1.signal("SIGKILL");
+      await untilAll("unreachable");
+      // Twice, so that nobody is left who had heard that node.
+      for (const id of ["cp-2", "cp-1"]) {
+        const toldBy = await lattice.start(id, "control-plane");
+        await vi.waitFor(
+          () => expect(toldBy.log()).toContain("another control plane had heard more"),
+          patience,
+        );
+        await leader.signal("SIGKILL");
+        leader = toldBy;
+        await untilAll("unreachable");
+      }
+      await lattice.start("n1", "node", "--cells", "1");
+      await untilAll("running");
+      expect(leader.log()).not.toMatch(/violation/i);
     },
   );
 });

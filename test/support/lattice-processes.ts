@@ -4,6 +4,7 @@ import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, connect } from "../../src/client/client.ts";
+import type { LatticeRoles } from "./lattice-roles.ts";
 import { startNatsServer } from "./nats-server.ts";
 
 /** One part of a lattice as a process of its own, that can be killed. */
@@ -26,21 +27,27 @@ export interface LatticeProcesses extends AsyncDisposable {
   start(id: string, ...args: string[]): Promise<PartProcess>;
 }
 
-/** Starts the server, or uses those of `servers`. */
-export async function startProcesses(servers?: string): Promise<LatticeProcesses> {
-  const server = servers === undefined ? await startNatsServer() : undefined;
+/** Starts the server, or uses those of `servers`. With roles each part signs in as itself: the server knows whoever is in there by now. */
+export async function startProcesses(servers?: string, roles?: LatticeRoles): Promise<LatticeProcesses> {
+  const config = roles === undefined ? {} : { config: roles.config() };
+  const server = servers === undefined ? await startNatsServer(config) : undefined;
   const url = servers ?? server?.url ?? "";
   const directory = mkdtempSync(join(tmpdir(), "wasmatrix-parts-"));
   const running = new Map<string, ChildProcess>();
-  const client = await connect({ servers: url, lattice: "default" });
+  const signIn = (role: "operator" | "control-plane" | "node", id: string) =>
+    roles === undefined ? {} : { credsFile: roles.creds(role, id) };
+  const client = await connect({ servers: url, lattice: "default", ...signIn("operator", "operator") });
 
   const start = async (id: string, ...args: string[]): Promise<PartProcess> => {
     const logFile = join(directory, `${id}.log`);
     const log = openSync(logFile, "a");
     const where = args[0] === "node" ? ["--modules", join(directory, `modules-${id}`)] : [];
+    const role = args[0] === "node" ? "node" : "control-plane";
+    const { credsFile } = signIn(role, id);
+    const creds = credsFile === undefined ? [] : ["--creds", credsFile];
     const child = spawn(
       process.execPath,
-      ["cli/main.ts", "--nats", url, ...args, "--id", id, ...where, "--end-with-stdin"],
+      ["cli/main.ts", "--nats", url, ...args, "--id", id, ...where, ...creds, "--end-with-stdin"],
       { stdio: ["pipe", log, log, "ipc"] },
     );
     child.stdin?.on("error", () => undefined);
