@@ -3,6 +3,7 @@ import type { Fact, ProviderInfo } from "../protocol/facts.ts";
 import type { InstanceStatus } from "../protocol/instance-spec.ts";
 import { auditFact } from "./audit.ts";
 import { forget } from "./digest.ts";
+import { shareParts } from "./share-parts.ts";
 import type { InstanceView, NodeView, ProviderView } from "./view.ts";
 
 /** What each kind of fact changes in its node's part of the view. */
@@ -132,6 +133,8 @@ function startInstance(node: NodeView, spec: InstanceView["spec"], restarts: num
     forget(node.digest, former);
     if (former.status === "stopped") node.stopped.splice(node.stopped.indexOf(spec.instanceId), 1);
   }
+  shareParts(spec, node.latestSpec);
+  node.latestSpec = spec;
   const instance: InstanceView = {
     nodeId: node.nodeId,
     spec,

@@ -67,6 +67,8 @@ export interface NodeView {
   /** Of control planes that it takes commands from, by which the proofs of its grants can be checked. */
   readonly certificates: Set<string>;
   readonly digest: Digest;
+  /** Of the instance that was started last: the next one is often of the same command, and shares its parts. */
+  latestSpec: InstanceSpec | undefined;
   /** Facts that came after a gap, in the order of their arrival. */
   early: Fact[];
 }
@@ -140,6 +142,7 @@ export function createNodeView(nodeId: string, epoch: number, heardAt: number): 
     modules: new Map(),
     certificates: new Set(),
     digest: createDigest(),
+    latestSpec: undefined,
     early: [],
   };
 }

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { playSeed } from "./play-seed.ts";
 
-/** Fifty seeds that stay the same, in parts, so that a failure says sooner where it is. */
-const parts = Array.from({ length: 5 }, (_, part) =>
+/** A hundred seeds that stay the same, in parts, so that a failure says sooner where it is. */
+const parts = Array.from({ length: 10 }, (_, part) =>
   Array.from({ length: 10 }, (_unused, index) => part * 10 + index + 1),
 );
 
-/** Shorter than those of a campaign, so that fifty do not take minutes. */
+/** Shorter than those of a campaign, so that a hundred do not take minutes. */
 const loadMs = 30_000;
 
 describe("a simulated lattice of the real code", () => {
