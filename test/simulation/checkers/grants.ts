@@ -42,7 +42,7 @@ export function checkGrants(look: Look): Checker {
       const heardOther = other.host === host ? undefined : look.hearing.of(provider, other.host);
       if (heardOther === undefined || heardOther.isGap || heardOther.epoch !== other.epoch) continue;
       const copy = asOf(other, instanceId, heardOther.seq);
-      if (copy === undefined || copy.status === "stopped") continue;
+      if (copy === undefined || copy.status === "stopped" || copy.status === "starting") continue;
       // A copy that has never run takes nobody's place.
       if (!hasRun(other, copy, heardOther.seq)) continue;
       if (copy.spec.incarnation > Math.max(incarnation, known.spec.incarnation))
