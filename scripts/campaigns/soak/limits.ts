@@ -28,6 +28,8 @@ export const soakLimits = {
   filesSlack: 2,
   /** A part that was slow on a busy machine is watched more closely for half a minute: one timer. What leaks, leaks many. */
   timersSlack: 1,
+  /** Of a run that is judged, and before it: ten minutes for one of thirty. */
+  warmUpShare: 1 / 3,
   /** Commands on their way while memories are filled. */
   fillAtOnce: 50,
   callTimeoutMs: 5_000,
