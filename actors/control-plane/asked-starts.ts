@@ -11,8 +11,8 @@ export interface AskedStarts {
   ask(instanceId: string, nodeId: string, incarnation: number): void;
   /** It said whether it runs it. */
   answer(instanceId: string, isTaken: boolean): void;
-  /** Only these matter any longer. */
-  keep(instanceIds: ReadonlySet<string>): void;
+  /** Forgets what the view has overtaken, and of lives that are over what is not in these. */
+  prune(homelessIds: ReadonlySet<string>): void;
 }
 
 interface Asked {
@@ -50,8 +50,11 @@ export function createAskedStarts({ view, presence }: Pick<Desk, "view" | "prese
       if (!isTaken) latest.delete(instanceId);
       else if (one !== undefined) latest.set(instanceId, { ...one, isTaken });
     },
-    keep(instanceIds) {
-      for (const instanceId of latest.keys()) if (!instanceIds.has(instanceId)) latest.delete(instanceId);
+    prune(homelessIds) {
+      for (const [instanceId, { nodeId, epoch, incarnation }] of latest) {
+        const isOver = epoch !== epochOf(nodeId) && !homelessIds.has(instanceId);
+        if (isOver || nextIncarnation(view, instanceId) > incarnation) latest.delete(instanceId);
+      }
     },
   };
 }

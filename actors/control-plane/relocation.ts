@@ -51,7 +51,7 @@ export function createRelocation(desk: Desk, recall: Recall): Relocation {
     const all = someAreLost(desk) ? instancesOf(desk).filter((instance) => isHomeless(desk, instance)) : [];
     const now = desk.clock.now();
     const ids = new Set(all.map(({ spec }) => spec.instanceId));
-    starts.keep(ids);
+    starts.prune(ids);
     for (const instanceId of refused.keys()) if (!ids.has(instanceId)) refused.delete(instanceId);
     const homeless = all.filter(({ spec: { instanceId } }) => {
       const isBusy = underWay.has(instanceId) || starts.isTaken(instanceId);

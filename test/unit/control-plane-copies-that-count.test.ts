@@ -354,6 +354,26 @@ describe("R8.2 P12: which of two copies counts", () => {
       expect(listed).toContainEqual(expect.stringMatching(new RegExp(`^${id} (?:one|two) running 3$`)));
   });
 
+  it("P6 P12: a node that did not answer may run what it was asked to, however long ago that was", async () => {
+    const { begin, lose, regain, pass, told } = await world([]);
+    running(begin("one"), "moved", 1);
+    const two = begin("two");
+    await pass(1);
+    lose("one");
+    await pass(1);
+    lose("two");
+    two.isUnheard = true;
+    running(two, "moved", 2);
+    await pass(2);
+    regain("one");
+    await pass(3);
+    expect(await told()).toEqual(["moved one running 1"]);
+    lose("one");
+    begin("three");
+    await pass(5);
+    expect(await told()).toEqual(["moved three running 3"]);
+  });
+
   it("what was lost is brought back as soon as a node that was drained takes work again", async () => {
     const { begin, lose, pass, told } = await world([]);
     running(begin("one"), "moved", 1);
