@@ -89,10 +89,14 @@ export function createFencing(desk: Desk): Fencing {
   };
 }
 
-/** A copy that starts may never run, and the one before it goes on until it does; so does one that yields to a start that failed. */
+/**
+ * A copy that starts may never run, and the one before it goes on until it does; so does one that yields to a start that
+ * failed, or to a copy that crashed and will be tried again.
+ */
 function takesOver({ status, lastCrash }: InstanceView, loser: InstanceView): boolean {
   if (status === "running") return true;
-  return status !== "starting" && !(loser.yields && lastCrash?.reason === "start-failure");
+  if (status === "starting" || (loser.yields && status === "backing-off")) return false;
+  return !(loser.yields && lastCrash?.reason === "start-failure");
 }
 
 function addLoser(losers: Map<string, Copy[]>, winner: InstanceView, loser: InstanceView): void {

@@ -121,6 +121,24 @@ describe("R8.2 P12: which of two copies counts", () => {
     expect(one.commands).toEqual(["fence moved 1"]);
   });
 
+  it("a copy that moves goes on while the one that takes over has crashed and waits for its next try", async () => {
+    const { begin, pass } = await world([]);
+    const [one, two] = [begin("one"), begin("two")];
+    running(one, "moved", 1);
+    one.speaker.state("instance.yielding", { instanceId: "moved" });
+    starting(two, "moved", 2);
+    const at = "2023-12-01T00:00:00.000Z";
+    const crash = { reason: "trap" as const, message: "wasm trap: unreachable", at };
+    two.speaker.state("instance.crashed", { instanceId: "moved", restarts: 0, crash });
+    const next = { attempt: 1, delayMs: 1_000, until: at };
+    two.speaker.state("instance.backing-off", { instanceId: "moved", restarts: 0, ...next });
+    await pass(1);
+    expect(one.commands).toEqual([]);
+    two.speaker.state("instance.running", { instanceId: "moved", restarts: 1 });
+    await pass(1);
+    expect(one.commands).toEqual(["fence moved 1"]);
+  });
+
   it("a copy that could not be told to make room is told again, although nobody says anything of it", async () => {
     const { begin, lose, regain, pass } = await world([]);
     const [one, two] = [begin("one"), begin("two")];
