@@ -107,6 +107,21 @@ function startFails({ speaker }: FakeNode, instanceId: string): void {
   });
 }
 
+/** A world in which node two has answered that it started some of what a life of node one left behind, and nobody has heard its facts. */
+async function unheardStarts() {
+  const { begin, pass, told } = await world([]);
+  const [one, two] = [begin("one"), begin("two")];
+  const ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
+  for (const id of ids) running(one, id, 1);
+  await pass(1);
+  two.isUnheard = true;
+  begin("one");
+  await pass(0.5);
+  const taken = ids.filter((id) => two.commands.join().includes(` ${id}`));
+  expect(taken).not.toEqual([]);
+  return { begin, pass, told, two, ids, taken };
+}
+
 describe("R8.2 P12: which of two copies counts", () => {
   it("a copy that moves goes on until the one that takes over runs, whoever looks meanwhile", async () => {
     const { begin, pass } = await world([]);
@@ -335,16 +350,7 @@ describe("R8.2 P12: which of two copies counts", () => {
   });
 
   it("P6 P12: what a node answered to have started is started nowhere else until it is heard, or that node is lost", async () => {
-    const { begin, pass, told } = await world([]);
-    const [one, two] = [begin("one"), begin("two")];
-    const ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    for (const id of ids) running(one, id, 1);
-    await pass(1);
-    two.isUnheard = true;
-    begin("one");
-    await pass(0.5);
-    const taken = ids.filter((id) => two.commands.join().includes(` ${id}`));
-    expect(taken).not.toEqual([]);
+    const { begin, pass, told, two, taken } = await unheardStarts();
     const three = begin("three");
     await pass(0.5);
     expect(three.commands).toEqual([]);
@@ -354,16 +360,7 @@ describe("R8.2 P12: which of two copies counts", () => {
   });
 
   it("P6 P12: what a node answered to have started is started elsewhere, under a later incarnation, when that node's life ends unheard", async () => {
-    const { begin, pass, told } = await world([]);
-    const [one, two] = [begin("one"), begin("two")];
-    const ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    for (const id of ids) running(one, id, 1);
-    await pass(1);
-    two.isUnheard = true;
-    begin("one");
-    await pass(0.5);
-    const taken = ids.filter((id) => two.commands.join().includes(` ${id}`));
-    expect(taken).not.toEqual([]);
+    const { begin, pass, told, ids, taken } = await unheardStarts();
     begin("two");
     await pass(2);
     const listed = await told();
