@@ -5,8 +5,8 @@ import type { Fact } from "../../src/protocol/facts.ts";
 import type { Fate, Host, Message } from "./simulated-network.ts";
 import { lattice, type SimulatedWorld } from "./simulated-world.ts";
 
-/** What can happen to single messages. */
-export type Disturbance = "loss" | "late" | "twice" | "shuffle" | "garble";
+/** What can happen to single messages; `repeat` is what befalls questions alone. */
+export type Disturbance = "loss" | "late" | "twice" | "repeat" | "shuffle" | "garble";
 
 interface Window {
   readonly kind: Disturbance;
@@ -51,6 +51,8 @@ export function createWindows(world: SimulatedWorld): Windows {
           return { lateMs: [lateMs] };
         case "twice":
           return { lateMs: [0, lateMs] };
+        case "repeat":
+          return message.replyTo === undefined ? undefined : { lateMs: [0, lateMs] };
         case "garble":
           return to === window.host ? garble(message, to) : undefined;
       }
@@ -79,9 +81,9 @@ export function createWindows(world: SimulatedWorld): Windows {
     open(kind, host, forMs, drawn) {
       if (host === undefined) return undefined;
       const way = drawn();
-      const direction = kind === "garble" || way < 0.4 ? "to" : way < 0.8 ? "from" : "both";
+      const direction = kind === "garble" || kind === "repeat" || way < 0.4 ? "to" : way < 0.8 ? "from" : "both";
       const few = 0.05 + drawn() ** 2 * 0.6;
-      const share = kind === "garble" ? 0.8 : kind === "twice" ? few + 0.3 : few;
+      const share = kind === "garble" || kind === "repeat" ? 0.8 : kind === "twice" ? few + 0.3 : few;
       const spreadMs = kind === "shuffle" ? 5 + drawn() * 300 : drawn() * latestMs;
       windows.push({ kind, host, direction, share, spreadMs, until: queue.now + forMs });
       network.disturb = disturb;

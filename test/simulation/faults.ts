@@ -139,7 +139,7 @@ export function createFaults(
     pause: { weight: 5, longestMs: 15_000, make: (ms) => pause(one(parts), ms) },
     cut: { weight: 6, longestMs: 15_000, make: (ms) => cut(one(parts), ms) },
     /** Long enough for it to take its own silence for that of the nodes. */
-    "cut-control-plane": { weight: 2, longestMs: 5_000, make: (ms) => cut(one(planes), 8_000 + ms) },
+    "cut-control-plane": { weight: 3, longestMs: 5_000, make: (ms) => cut(one(planes), 8_000 + ms) },
     split: { weight: 3, longestMs: 12_000, make: split },
     freeze: {
       weight: 1.5,
@@ -152,6 +152,12 @@ export function createFaults(
       weight: 3,
       longestMs: 10_000,
       make: (ms) => windows.open("twice", one(parts)?.host, ms, chance),
+    },
+    /** Whoever asks it sends everything once more, some time later. */
+    repeat: {
+      weight: 4,
+      longestMs: 10_000,
+      make: (ms) => windows.open("repeat", one([...nodes, ...planes])?.host, ms, chance),
     },
     shuffle: {
       weight: 3,

@@ -34,6 +34,9 @@ export interface SimulatedEngines {
   callOut(instanceId: string): void;
 }
 
+/** One start in so many takes that long at most, ms: a module that is new to its engine, or a guest with much to set up. */
+const heavyStarts = { share: 0.12, ms: 2_500 };
+
 /** How long a guest waits for its provider. */
 export const guestCallTimeoutMs = 5_000;
 
@@ -179,7 +182,7 @@ export function createSimulatedEngines(world: SimulatedWorld, host: Host, chance
           if (digest.endsWith("0000")) throw new Failure("INVALID_MODULE", "it is no module");
           return { guestKind: "wapc" as const, sizeBytes: 8 };
         }),
-      start: (spec) => answer(20, () => start(spec)),
+      start: (spec) => answer(chance() < heavyStarts.share ? heavyStarts.ms : 20, () => start(spec)),
       stop: (instanceId) =>
         answer(10, async () => {
           const guest = guests.get(instanceId);

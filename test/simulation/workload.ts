@@ -113,7 +113,7 @@ export function beginWorkload(
             owned.stopped.push(instanceId);
         }),
     ],
-    [2, () => withOne((instanceId) => again("ctl.instance.restart", { instanceId }, instanceId))],
+    [4, () => withOne((instanceId) => again("ctl.instance.restart", { instanceId }, instanceId))],
     [
       4,
       () => withOne((instanceId) => command("ctl.capability.revoke", { instanceId, capabilityId: "store" })),
@@ -194,8 +194,8 @@ function drawSpec(chance: Chance, nodes: readonly string[]): Question {
         ? { type: "always" }
         : {
             type: "backoff",
-            delayMs: 50 + Math.floor(chance() * 1_000),
-            maxDelayMs: 300 + Math.floor(chance() * 4_000),
+            delayMs: 50 + Math.floor(chance() * 700),
+            maxDelayMs: 200 + Math.floor(chance() ** 2 * 3_000),
             maxRetries: Math.floor(chance() * 6),
           };
   const isPinned = chance() < 0.05;
