@@ -50,7 +50,8 @@ export function createSimulatedEngines(world: SimulatedWorld, host: Host, chance
   // A later life counts anew, while calls of this one may still be under way.
   const life = Math.floor(world.queue.now);
 
-  const takeAWhile = (ms: number) => delay(clock, 1 + chance() * ms * (host.slowMs > 0 ? 20 : 1));
+  const takeAWhile = (ms: number, heavyMs: number) =>
+    delay(clock, 1 + chance() * (ms * (host.slowMs > 0 ? 20 : 1) + heavyMs));
 
   async function callOut(bus: Bus, guest: Guest, denied: ReturnType<typeof createDenials>): Promise<void> {
     const { instanceId, incarnation } = guest.spec;
@@ -104,7 +105,7 @@ export function createSimulatedEngines(world: SimulatedWorld, host: Host, chance
 
   const launch: EngineLauncher = async (onEvent, onEnd) => {
     launches += 1;
-    await takeAWhile(100);
+    await takeAWhile(100, 0);
     if (chance() < 0.02) throw new Failure("COMMUNICATION_FAILURE", "the engine ended before it was ready");
     const connection = world.connect(host);
     const { bus } = connection;
@@ -125,13 +126,13 @@ export function createSimulatedEngines(world: SimulatedWorld, host: Host, chance
       onEnd(reason);
     }
 
-    async function answer<T>(ms: number, work: () => Promise<T> | T): Promise<T> {
+    async function answer<T>(ms: number, work: () => Promise<T> | T, heavyMs = 0): Promise<T> {
       if (!lives) throw gone();
       const lost = Promise.withResolvers<never>();
       pending.add(lost.reject);
       try {
         return await Promise.race([
-          takeAWhile(ms).then(() => (lives ? work() : Promise.reject(gone()))),
+          takeAWhile(ms, heavyMs).then(() => (lives ? work() : Promise.reject(gone()))),
           lost.promise,
         ]);
       } finally {
@@ -182,7 +183,7 @@ export function createSimulatedEngines(world: SimulatedWorld, host: Host, chance
           if (digest.endsWith("0000")) throw new Failure("INVALID_MODULE", "it is no module");
           return { guestKind: "wapc" as const, sizeBytes: 8 };
         }),
-      start: (spec) => answer(chance() < heavyStarts.share ? heavyStarts.ms : 20, () => start(spec)),
+      start: (spec) => answer(20, () => start(spec), chance() < heavyStarts.share ? heavyStarts.ms : 0),
       stop: (instanceId) =>
         answer(10, async () => {
           const guest = guests.get(instanceId);

@@ -15,8 +15,8 @@ interface Asked {
   readonly at: number;
 }
 
-/** Two control planes have heard each other this lately, so that they agree on who leads. */
-const agreedMs = 900;
+/** Two control planes have heard each other this lately, and for that long, so that they agree on who leads. */
+const agreed = { latelyMs: 900, sinceMs: 2_500 };
 
 /**
  * P12: what a lost node ran is started elsewhere by one control plane, on one node, under a later incarnation; a copy
@@ -37,7 +37,10 @@ export function checkRelocations(look: Look): Checker {
   function hasHeard(plane: string, other: string): boolean {
     const beat = beats.get(`${plane} ${other}`);
     return (
-      beat !== undefined && beat.ready && look.now() - beat.at < agreedMs && look.now() - beat.since > 2_500
+      beat !== undefined &&
+      beat.ready &&
+      look.now() - beat.at < agreed.latelyMs &&
+      look.now() - beat.since > agreed.sinceMs
     );
   }
 
@@ -104,7 +107,7 @@ export function checkRelocations(look: Look): Checker {
     if (seen.type === "beat") {
       const key = `${seen.host} ${seen.from}`;
       const before = beats.get(key);
-      const isSame = before?.ready === seen.ready;
+      const isSame = before?.ready === seen.ready && look.now() - before.at < agreed.latelyMs;
       beats.set(key, { at: look.now(), ready: seen.ready, since: isSame ? before.since : look.now() });
     }
     if (seen.type === "began" || seen.type === "ended" || seen.type === "paused" || seen.type === "bus.lost")
