@@ -5,6 +5,7 @@ import type { Bus } from "../../src/bus/bus.ts";
 import { serve } from "../../src/bus/serve.ts";
 import { ask, type QuestionOf } from "../../src/bus/ask.ts";
 import { seededChance } from "../../src/chance.ts";
+import { Failure } from "../../src/protocol/errors.ts";
 import type { SubjectName } from "../../src/protocol/subjects.ts";
 import { type FakeNode, startFakeNode } from "../support/fake-node.ts";
 import { startMemoryServer } from "../support/memory-bus.ts";
@@ -400,6 +401,20 @@ describe("R8.2 P12: which of two copies counts", () => {
     expect(await told()).toEqual(["moved one unreachable 1"]);
     two.speaker.state("node.resumed", {});
     await pass(1);
+    expect(await told()).toEqual(["moved two running 2"]);
+  });
+
+  it("what every node has refused for good is offered again ten seconds later, although nothing else happens", async () => {
+    const { begin, lose, pass, told } = await world([]);
+    running(begin("one"), "moved", 1);
+    const two = begin("two");
+    two.refuse = () => new Failure("INVALID_REQUEST", "not here", { retry: "never" });
+    await pass(1);
+    lose("one");
+    await pass(6);
+    expect(two.commands).toEqual(["start moved"]);
+    two.refuse = () => undefined;
+    await pass(6);
     expect(await told()).toEqual(["moved two running 2"]);
   });
 });
