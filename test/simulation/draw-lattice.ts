@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { signingKeyFrom } from "../../src/trust/keys.ts";
+import { createTestTrust, type TestTrust } from "../support/trust.ts";
 import type { Member } from "./members.ts";
 import { createMember } from "./members.ts";
 import type { SimulatedWorld } from "./simulated-world.ts";
@@ -5,11 +8,15 @@ import type { SimulatedWorld } from "./simulated-world.ts";
 /** What a seed begins with. */
 export interface LatticePlan {
   readonly members: readonly Member[];
+  readonly isSigned: boolean;
   beginsAt(member: Member): number;
   readonly pace: { readonly paceMs: number; readonly ownedMax: number };
   readonly faults: number;
   readonly healAtMs: number;
 }
+
+/** Of that share of lattices the control planes sign what they tell nodes, and what they grant. */
+const signedShare = 0.4;
 
 /** Draws the members of a lattice, their places and clocks, and how much is to happen to them. */
 export function drawLattice(
@@ -19,6 +26,7 @@ export function drawLattice(
   const chance = world.chance("lattice");
   const whole = (low: number, high: number) => low + Math.floor(chance() * (high - low + 1));
   // Small lattices more often: they show as much, and cost less.
+  const trust = world.chance("trust")() < signedShare ? drawTrust(world) : undefined;
   const nodeCount = nodes ?? 3 + Math.floor(chance() ** 2 * 10);
   const plan = (id: string, kind: Member["kind"], site: number, providers: string[] = []) => {
     const isSteady = kind === "client" || chance() < 0.5;
@@ -27,6 +35,7 @@ export function drawLattice(
       kind,
       site,
       providers,
+      trust: trust?.controlPlane(id),
       labels: { zone: site === 0 ? "a" : "b", tier: chance() < 0.5 ? "a" : "b" },
       instancesMax: chance() < 0.1 ? 3 : 1_000,
       clockError: isSteady
@@ -48,11 +57,21 @@ export function drawLattice(
   const loadMs = wantedMs ?? drawnMs;
   return {
     members,
+    isSigned: trust !== undefined,
     beginsAt: (member) => begins.get(member) ?? 0,
     pace: { paceMs: 300 + chance() * 2_500, ownedMax: whole(3, 12) },
     faults: whole(0, Math.round(loadMs / 4_000)),
     healAtMs: 6_000 + loadMs,
   };
+}
+
+/** Keys that the seed draws: as good as any, and the same again. */
+function drawTrust(world: SimulatedWorld): TestTrust {
+  const chance = world.chance("keys");
+  return createTestTrust(1, () => {
+    const seed = createHash("sha256").update(`${chance()} ${chance()}`).digest("base64url");
+    return { seed, key: signingKeyFrom(seed).key };
+  });
 }
 
 function list<One>(count: number, make: (n: number) => One): One[] {

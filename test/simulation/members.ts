@@ -1,4 +1,5 @@
 import { type ControlPlane, startControlPlane } from "../../actors/control-plane/control-plane.ts";
+import type { ControlPlaneTrust } from "../../actors/control-plane/signed-work.ts";
 import type { Machine } from "../../actors/node-agent/machine-labels.ts";
 import { type NodeAgent, startNodeAgent } from "../../actors/node-agent/node-agent.ts";
 import { createProviderCatalog } from "../../actors/provider/provider-catalog.ts";
@@ -43,6 +44,8 @@ export interface MemberPlan {
   readonly providers: readonly string[];
   readonly labels: Record<string, string>;
   readonly instancesMax: number;
+  /** What a control plane signs with, and the roots by which everybody checks; undefined where nothing is signed. */
+  readonly trust: ControlPlaneTrust | undefined;
 }
 
 const machine: Machine = {
@@ -135,7 +138,7 @@ export function createMember(world: SimulatedWorld, plan: MemberPlan): Member {
 
 function beginControlPlane(
   world: SimulatedWorld,
-  { id }: MemberPlan,
+  { id, trust }: MemberPlan,
   { process: { clock } }: Host,
   { bus }: SimulatedBus,
 ): ControlPlane {
@@ -147,12 +150,13 @@ function beginControlPlane(
     chance: world.chance(`control plane ${id}`),
     log: world.trace.log(id),
     processorMs: () => 0,
+    trust,
   });
 }
 
 function beginNode(
   world: SimulatedWorld,
-  { id, providers, labels, instancesMax }: MemberPlan,
+  { id, providers, labels, instancesMax, trust }: MemberPlan,
   { process: { clock } }: Host,
   { bus }: SimulatedBus,
   { engines, disk, lives }: { engines: SimulatedEngines | undefined; disk: SimulatedDisk; lives: number },
@@ -172,6 +176,7 @@ function beginNode(
     ...(engines === undefined ? {} : { launchEngine: engines.launch }),
     providers: providers.map((provider) => observedKv(world, id, provider)),
     catalog: createProviderCatalog([observedKvKind(world, id)]),
+    trust,
   });
   // Whether it becomes ready is for the facts to say.
   agent.ready.catch(() => undefined);

@@ -24,6 +24,8 @@ import { beginWorkload } from "./workload.ts";
 /** What was seen of one seed. */
 export interface SeedResult {
   readonly seed: number;
+  /** Whether its control planes signed what they told nodes. */
+  readonly isSigned: boolean;
   readonly hash: string;
   readonly failures: readonly { readonly checker: string; readonly what: string; readonly atMs: number }[];
   readonly simulatedMs: number;
@@ -138,6 +140,7 @@ export async function playSeed(seed: number, options: SeedOptions = {}): Promise
   const commands = workloads.reduce((sum, workload) => sum + workload.commands, 0);
   return {
     seed,
+    isSigned: plan.isSigned,
     hash: world.trace.hash(),
     failures,
     simulatedMs: Math.round(now()),

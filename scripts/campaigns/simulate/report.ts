@@ -14,6 +14,7 @@ export function createTally(): Tally {
   const converged: number[] = [];
   let played = 0;
   let failed = 0;
+  let signed = 0;
   let simulatedMs = 0;
   let deliveries = 0;
   let commands = 0;
@@ -22,6 +23,7 @@ export function createTally(): Tally {
       played += 1;
       if (result.failures.length > 0) failed += 1;
       else converged.push(result.convergedMs);
+      if (result.isSigned) signed += 1;
       simulatedMs += result.simulatedMs;
       deliveries += result.deliveries;
       commands += result.commands;
@@ -43,7 +45,7 @@ export function createTally(): Tally {
         .map(([kind, count]) => `${kind} ${count}`);
       return [
         `${played} seeds, ${failed} failed; ${(played / (tookMs / 1_000)).toFixed(1)} seeds a second, ${Math.round(tookMs / 1_000)} s`,
-        `${(simulatedMs / 3_600_000).toFixed(1)} simulated hours, ${commands} commands, ${deliveries} messages delivered`,
+        `${(simulatedMs / 3_600_000).toFixed(1)} simulated hours, ${signed} lattices with signed commands, ${commands} commands, ${deliveries} messages delivered`,
         `${total} faults: ${kinds.join(", ")}`,
         `views were true ${at(0.5)} ms after the last disturbance (median), ${at(0.99)} ms (99 %), ${at(1)} ms (the longest)`,
       ].join("\n");
