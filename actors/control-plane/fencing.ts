@@ -42,9 +42,11 @@ export function createFencing(desk: Desk): Fencing {
     endCopiesOfStopped(desk, instanceIds);
     const losers = new Map<string, Copy[]>();
     for (const instanceId of instanceIds) {
-      const [winner, ...others] = livingCopies(desk, instanceId);
-      if (winner !== undefined)
-        for (const loser of others) if (takesOver(winner, loser)) addLoser(losers, winner, loser);
+      const copies = livingCopies(desk, instanceId);
+      for (const [rank, loser] of copies.entries()) {
+        const winner = copies.slice(0, rank).find((copy) => takesOver(copy, loser));
+        if (winner !== undefined) addLoser(losers, winner, loser);
+      }
     }
     for (const [nodeId, copies] of losers) void fence(nodeId, copies);
   }

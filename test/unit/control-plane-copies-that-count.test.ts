@@ -155,6 +155,17 @@ describe("R8.2 P12: which of two copies counts", () => {
     expect(one.commands).toEqual(["fence moved 1"]);
   });
 
+  it("P12: a copy that starts protects none but the one that it replaces", async () => {
+    const { begin, pass } = await world([]);
+    const [one, two, three] = [begin("one"), begin("two"), begin("three")];
+    running(two, "moved", 2);
+    starting(three, "moved", 3);
+    running(one, "moved", 1);
+    await pass(1);
+    expect(one.commands).toEqual(["fence moved 1"]);
+    expect(two.commands).toEqual([]);
+  });
+
   it("a copy that could not be told to make room is told again, although nobody says anything of it", async () => {
     const { begin, lose, regain, pass } = await world([]);
     const [one, two] = [begin("one"), begin("two")];

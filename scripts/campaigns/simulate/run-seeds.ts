@@ -25,6 +25,7 @@ const execArgv = ["--max-semi-space-size=64"];
 function lost(seed: number, what: string): SeedResult {
   return {
     seed,
+    isSigned: false,
     hash: "",
     failures: [{ checker: "the simulation goes on", what, atMs: 0 }],
     simulatedMs: 0,

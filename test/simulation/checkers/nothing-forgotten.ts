@@ -35,22 +35,19 @@ const changes: ReadonlySet<string> = new Set([
 export function followLedger(look: Look, planes: readonly string[]): Ledger {
   const wishes = new Map<string, Wish>();
   const counts = new Map<string, number | undefined>();
+  /** Ids that a command is about which was not answered yet: it may have any effect. */
+  const underWay = new Set<string>();
   /** Instances whose latest copy ended with its node's orderly leave, which takes along what nobody took over. */
   const ended = new Map<string, string>();
 
   function settle(name: string, question: Record<string, unknown>, isDone: boolean): void {
     const id = question["instanceId"] as string | undefined;
     const group = question["name"] as string | undefined;
-    if (id !== undefined)
-      wishes.set(
-        id,
-        isDone && wishes.get(id) !== "unknown"
-          ? name === "ctl.instance.stop"
-            ? "gone"
-            : "alive"
-          : "unknown",
-      );
-    else if (
+    if (id !== undefined) {
+      underWay.delete(id);
+      const wish = name === "ctl.instance.stop" ? "gone" : "alive";
+      wishes.set(id, isDone && wishes.get(id) !== "unknown" ? wish : "unknown");
+    } else if (
       group !== undefined &&
       (livingOf(group).length > (question["count"] as number) || isAmongLost(group))
     )
@@ -130,8 +127,10 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
 
   /** A command under way may have any effect. */
   function settleSent(question: Record<string, unknown>): void {
+    const id = question["instanceId"] as string | undefined;
     const group = question["name"] as string | undefined;
-    if (group !== undefined) counts.set(group, undefined);
+    if (id !== undefined) underWay.add(id);
+    else if (group !== undefined) counts.set(group, undefined);
   }
 
   function stateEnd(host: string, fact: Fact): void {
@@ -188,6 +187,7 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
     checker,
     checkEnd() {
       for (const [instanceId, wish] of wishes) {
+        if (underWay.has(instanceId)) continue;
         const copies = look.truth.copiesOf(instanceId);
         if (wish === "gone" && copies.length > 0)
           look.fail(
