@@ -1,4 +1,4 @@
-import { type InstanceView, isPlaced, isStartedAfter } from "../../src/lattice/view.ts";
+import { type InstanceView, isLaterCopy, isPlaced, isStartedAfter } from "../../src/lattice/view.ts";
 import { controlPlaneLimits, messageLimits } from "../../src/limits.ts";
 import { asFailure } from "../../src/protocol/errors.ts";
 import { askNode } from "./ask-node.ts";
@@ -20,7 +20,7 @@ export function endCopiesOfStopped(desk: Desk, instanceIds: readonly string[]): 
       const { nodeId, spec } = copy;
       // A later start of the same id is another instance.
       if (isStartedAfter(copy, stopped)) continue;
-      if (spec.commandId !== stopped.spec.commandId && spec.incarnation >= stopped.spec.incarnation) continue;
+      if (spec.commandId !== stopped.spec.commandId && !isLaterCopy(stopped, copy)) continue;
       const key = `${nodeId} ${stopped.cause}`;
       const batch = ending.get(key) ?? { nodeId, commandId: stopped.cause, ids: [] };
       batch.ids.push(instanceId);
@@ -56,7 +56,7 @@ function stoppedByCommand(desk: Desk, instanceId: string): InstanceView | undefi
   for (const node of desk.view.nodes.values()) {
     const copy = node.instances.get(instanceId);
     if (copy?.status !== "stopped" || copy.cause === undefined || !isPlaced(desk.view, copy)) continue;
-    if (latest === undefined || copy.spec.incarnation > latest.spec.incarnation) latest = copy;
+    if (latest === undefined || isLaterCopy(copy, latest)) latest = copy;
   }
   return latest;
 }

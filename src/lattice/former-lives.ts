@@ -4,6 +4,7 @@ import {
   createNodeView,
   endsWith,
   type InstanceView,
+  isLaterCopy,
   isLeftBehind,
   isPlaced,
   isStartedAfter,
@@ -36,11 +37,11 @@ function keepOrphan(view: LatticeView, instance: InstanceView): void {
 }
 
 function isSuperseded(view: LatticeView, than: NodeView, instance: InstanceView): boolean {
-  const { instanceId, incarnation } = instance.spec;
+  const { instanceId } = instance.spec;
   for (const node of view.nodes.values()) {
     const other = node === than ? undefined : node.instances.get(instanceId);
     if (other === undefined || isStartedAfter(instance, other)) continue;
-    const isLater = other.spec.incarnation > incarnation && supersedes(other);
+    const isLater = isLaterCopy(other, instance) && supersedes(other);
     if ((isLater || endsWith(instance, other)) && isPlaced(view, other)) return true;
   }
   return false;

@@ -212,7 +212,7 @@ export function successorOf(view: LatticeView, nodeId: string, instanceId: strin
     const copy = node.nodeId === nodeId ? undefined : node.instances.get(instanceId);
     if (copy === undefined || copy.status === "stopped" || copy.status === "starting") continue;
     if (isStillborn(copy)) continue;
-    if (copy.spec.incarnation > (own?.spec.incarnation ?? 0) && isPlaced(view, copy)) return copy;
+    if ((own === undefined || isLaterCopy(copy, own)) && isPlaced(view, copy)) return copy;
   }
   return undefined;
 }
@@ -230,7 +230,7 @@ export function isPlaced(view: LatticeView, copy: InstanceView): boolean {
 
 /**
  * Whether of two copies of one instance the first counts: the one that a command has stopped, for then what others do on nodes out of
- * reach is over as well; else the later incarnation. What ended otherwise, or could never be started, yields to whatever lives.
+ * reach is over as well; else the later one. What ended otherwise, or could never be started, yields to whatever lives.
  */
 function outranks(one: InstanceView, other: InstanceView): boolean {
   if (isStartedAfter(one, other)) return true;
@@ -240,11 +240,21 @@ function outranks(one: InstanceView, other: InstanceView): boolean {
   if (counts(one) !== counts(other)) return counts(one);
   if (endsWith(one, other)) return false;
   if (endsWith(other, one)) return true;
-  if (one.spec.incarnation !== other.spec.incarnation) return one.spec.incarnation > other.spec.incarnation;
-  // Equal ones of two commands are two instances: the later command did not know of the one that was stopped.
+  if (isLaterCopy(one, other)) return true;
+  if (isLaterCopy(other, one)) return false;
   const lives = one.status !== "stopped";
   if (lives !== (other.status !== "stopped")) return lives;
   return one.nodeId < other.nodeId;
+}
+
+/**
+ * Whether the first copy was made after the other: by a later start command, which was given since the instance before it was stopped, or
+ * as a later incarnation. A split can keep from one that it was stopped, and have it moved on and on.
+ */
+export function isLaterCopy({ spec: one }: InstanceView, { spec: other }: InstanceView): boolean {
+  if (one.commandId !== other.commandId && one.createdAt !== other.createdAt)
+    return one.createdAt > other.createdAt;
+  return one.incarnation > other.incarnation;
 }
 
 /** Whether the first copy, wherever it lives, is over with the second, which a command has stopped: both are of one start command. */

@@ -343,6 +343,18 @@ describe("R8.2 P12: which of two copies counts", () => {
     expect(await told()).toEqual([expect.stringMatching(/^kept (?:one|two) running 3$/)]);
   });
 
+  it("P6: of two instances under one id, of which a split kept the first from being ended, the one that was started later lives", async () => {
+    const { begin, pass } = await world([]);
+    const [one, two] = [begin("one"), begin("two")];
+    running(one, "again", 4);
+    running(two, "again", 4, { commandId: "c2", createdAt: "2023-11-01T00:00:00.000Z" });
+    running(one, "twice", 5);
+    running(two, "twice", 2, { commandId: "c3", createdAt: "2023-11-01T00:00:00.000Z" });
+    await pass(1);
+    expect(one.commands).toEqual(["fence again 4", "fence twice 5"]);
+    expect(two.commands).toEqual([]);
+  });
+
   it("P2: a control plane that begins is told what is known of nodes that are away, and the one that knew may end", async () => {
     const { begin, lose, pass, told, plane } = await world([]);
     const one = begin("one");
