@@ -51,6 +51,8 @@ export function isNobodyThere(error: unknown): error is Failure {
   return error instanceof Failure && error.details?.["noResponders"] === true;
 }
 
+/** Whoever answers that it waited in vain does not know what became of it either. */
 function isSilence(error: unknown): boolean {
-  return error instanceof Failure && (error.code === "TIMEOUT" || error.code === "COMMUNICATION_FAILURE");
+  if (!(error instanceof Failure)) return false;
+  return error.code === "TIMEOUT" || (error.code === "COMMUNICATION_FAILURE" && !error.isAnswer);
 }

@@ -51,6 +51,7 @@ export interface FailureContext {
   details?: Record<string, unknown>;
   retry?: Retry;
   cause?: unknown;
+  isAnswer?: boolean;
 }
 
 /** An expected failure with a code from the one list. Anything else that is thrown is a bug. */
@@ -60,6 +61,8 @@ export class Failure extends Error {
   readonly fix: string | undefined;
   readonly details: Record<string, unknown> | undefined;
   readonly retry: Retry;
+  /** Whether somebody answered so; a failure that was made here may mean that no answer came. */
+  readonly isAnswer: boolean;
 
   constructor(code: ErrorCode, message: string, context: FailureContext = {}) {
     super(message, context.cause === undefined ? undefined : { cause: context.cause });
@@ -67,6 +70,7 @@ export class Failure extends Error {
     this.fix = context.fix;
     this.details = context.details;
     this.retry = context.retry ?? errorCodes[code].retry;
+    this.isAnswer = context.isAnswer ?? false;
   }
 }
 
@@ -89,6 +93,7 @@ export function failureOf(body: ErrorBody): Failure {
     ...(body.fix === undefined ? {} : { fix: body.fix }),
     ...(body.details === undefined ? {} : { details: body.details }),
     retry: body.retry,
+    isAnswer: true,
   });
 }
 
