@@ -1,6 +1,7 @@
 import type { QuestionOf } from "../../src/bus/ask.ts";
 import type { RequestOf } from "../../src/bus/serve.ts";
-import { timestamp } from "../../src/clock.ts";
+import { copiesOf } from "../../src/lattice/view.ts";
+import { signedCommandLimits } from "../../src/limits.ts";
 import type { Desk } from "./desk.ts";
 import type { StartedModule } from "./resolve-module.ts";
 import { instanceIdOf } from "./start-instances.ts";
@@ -37,6 +38,18 @@ export function templateOf(
     reuse,
     ...(audit === true ? { audit } : {}),
     commandId,
-    createdAt: timestamp(desk.clock),
+    createdAt: new Date(createdAtOf(desk, request.instanceId)).toISOString(),
   };
+}
+
+/**
+ * Ms since 1970: now, and after everything that is known to have happened under that id before, by whatever clock. Clocks that are further
+ * ahead than signed commands allow are not followed.
+ */
+function createdAtOf({ view, clock }: Desk, instanceId: string | undefined): number {
+  const now = clock.now();
+  if (instanceId === undefined) return now;
+  const before = copiesOf(view, instanceId).flatMap(({ spec, since }) => [spec.createdAt, since]);
+  const moments = before.map((at) => Date.parse(at) + 1);
+  return Math.max(now, ...moments.filter((at) => at < now + signedCommandLimits.windowMs));
 }

@@ -171,15 +171,20 @@ export function findInstance(view: LatticeView, instanceId: string): InstanceVie
   return best ?? view.orphans.get(instanceId);
 }
 
+/** Every copy of an instance that is known: on each node, and what former lives of nodes left behind. */
+export function copiesOf(view: LatticeView, instanceId: string): InstanceView[] {
+  const present = [...view.nodes.values()].map(({ instances }) => instances.get(instanceId));
+  return [...present, view.orphans.get(instanceId), view.ended.get(instanceId)].filter(
+    (copy) => copy !== undefined,
+  );
+}
+
 /**
  * The incarnation of an instance's next copy: later than any that is known. A node that has had one takes it for a
  * repeated command, and does not start what has ended there.
  */
 export function nextIncarnation(view: LatticeView, instanceId: string): number {
-  const known = [...view.nodes.values()].map(({ instances }) => instances.get(instanceId));
-  const copies = [...known, view.orphans.get(instanceId), view.ended.get(instanceId)].filter(
-    (copy) => copy !== undefined,
-  );
+  const copies = copiesOf(view, instanceId);
   const counting = copies.length > 1 ? copies.filter((copy) => isPlaced(view, copy)) : copies;
   return Math.max(0, ...counting.map(({ spec }) => spec.incarnation)) + 1;
 }

@@ -25,10 +25,11 @@ async function world(nodeIds: readonly string[]) {
   const client = server.connect();
   const nodes = new Map<string, FakeNode>();
   const buses = new Map<string, Bus>();
-  const begin = (nodeId: string) => {
+  const begin = (nodeId: string, aheadMs = 0) => {
     const bus = server.connect();
     buses.set(nodeId, bus);
-    const node = startFakeNode({ bus, clock, nodeId });
+    const own: typeof clock = Object.create(clock, { now: { value: () => clock.now() + aheadMs } });
+    const node = startFakeNode({ bus, clock: own, nodeId });
     serve(bus, clock, "node.instance.yield", { lattice, node: nodeId }, ({ instanceIds }) => {
       for (const instanceId of instanceIds) node.speaker.state("instance.yielding", { instanceId });
       return { instances: instanceIds };
@@ -353,6 +354,20 @@ describe("R8.2 P12: which of two copies counts", () => {
     await pass(1);
     expect(one.commands).toEqual(["fence again 4", "fence twice 5"]);
     expect(two.commands).toEqual([]);
+  });
+
+  it("P6: an instance that is started anew lives, be the clock of the node ahead that stopped the one before it", async () => {
+    const { begin, pass, command, told } = await world([]);
+    const one = begin("one", 5_000);
+    running(one, "again", 1, { commandId: "c1", createdAt: "2023-11-14T22:13:24.000Z" });
+    const reason = "it was told to";
+    one.speaker.state("instance.stopped", { instanceId: "again", restarts: 0, reason }, "stop-1");
+    begin("two");
+    one.speaker.state("node.draining", {});
+    await pass(1);
+    await command("ctl.instance.start", { module: { digest }, instanceId: "again" });
+    await pass(3);
+    expect(await told()).toEqual(["again two running 2"]);
   });
 
   it("P2: a control plane that begins is told what is known of nodes that are away, and the one that knew may end", async () => {

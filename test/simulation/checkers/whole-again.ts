@@ -13,6 +13,8 @@ const echoMs = 10_500;
  */
 export function checkWholeAgain(look: Look, wholeAgainMs: number): Checker {
   const regainedAt = new Map<string, number>();
+  /** Nodes that have not begun again: whoever was away when one ended waits for it as for any that is silent. */
+  const gone = new Set<string>();
   let disturbedUntil = 0;
   return (seen) => {
     if (seen.type === "fault" && !harmless.has(seen.kind))
@@ -22,10 +24,12 @@ export function checkWholeAgain(look: Look, wholeAgainMs: number): Checker {
       );
     if (seen.type === "bus.lost" || seen.type === "ended" || seen.type === "began")
       regainedAt.delete(seen.host);
+    if (seen.type === "ended") gone.add(seen.host);
+    if (seen.type === "began") gone.delete(seen.host);
     if (seen.type === "bus.regained") regainedAt.set(seen.host, look.now());
     if (seen.type !== "told" || seen.view.view.complete) return;
     const since = regainedAt.get(seen.host);
-    if (since === undefined) return;
+    if (since === undefined || gone.size > 0) return;
     // Whoever is a little late for other reasons is not meant: the one look after the time that is promised counts.
     if (Math.abs(look.now() - since - wholeAgainMs) > 1 || disturbedUntil > since) return;
     look.fail(
