@@ -1,4 +1,3 @@
-import { setFlagsFromString } from "node:v8";
 import type { Bus } from "../src/bus/bus.ts";
 import { createRefusals } from "../src/bus/refusals.ts";
 import { assertNoStrangers } from "../src/bus/strangers.ts";
@@ -45,7 +44,6 @@ export async function runPart(
   endWithStdin: boolean,
   start: Part,
 ): Promise<void> {
-  setFlagsFromString(`--heap-growing-percent=${cliLimits.partHeapGrowthPercent}`);
   const { component, id: wanted, idOtherwise } = identity;
   const own = await joinHere(unsigned, flags, { role: component, id: wanted, idOtherwise });
   const session = signedIn(unsigned, own === undefined ? flags : { ...flags, creds: own });

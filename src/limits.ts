@@ -422,11 +422,6 @@ export const clientLimits = {
 export const cliLimits = {
   /** A part of a lattice waits for its bus this long before it says that there is none. */
   partConnectTimeoutMs: 30_000,
-  /**
-   * By how much the old generation of a part may grow before V8 collects it. Left to itself V8 lets a heap of 50 MB become 200 MB first
-   * and takes minutes to give that back: on a machine at the edge that is memory of guests.
-   */
-  partHeapGrowthPercent: 30,
   /** From the first process to a lattice that answers, on a cold and busy machine; 2 s are usual. */
   upReadyTimeoutMs: 60_000,
   /** A part has its own deadlines for draining, of 10 s at most; then SIGKILL. */

@@ -15,6 +15,8 @@ export interface Trend {
 export interface MemorySample {
   readonly atMs: number;
   readonly rssBytes: number;
+  /** Whether the process had just been told to collect its garbage. */
+  readonly isCollected?: boolean;
 }
 
 /**
