@@ -247,6 +247,7 @@ function outranks(one: InstanceView, other: InstanceView): boolean {
   if (endsWith(other, one)) return true;
   if (isLaterCopy(one, other)) return true;
   if (isLaterCopy(other, one)) return false;
+  // Of two commands at the same moment: the other instance did not know of the one that was stopped.
   const lives = one.status !== "stopped";
   if (lives !== (other.status !== "stopped")) return lives;
   return one.nodeId < other.nodeId;

@@ -81,10 +81,10 @@ export function createWindows(world: SimulatedWorld): Windows {
     open(kind, host, forMs, drawn) {
       if (host === undefined) return undefined;
       const way = drawn();
-      const direction =
-        kind === "garble" || kind === "repeat" || way < 0.4 ? "to" : way < 0.8 ? "from" : "both";
+      const hitsMostTo = kind === "garble" || kind === "repeat";
+      const direction = hitsMostTo || way < 0.4 ? "to" : way < 0.8 ? "from" : "both";
       const few = 0.05 + drawn() ** 2 * 0.6;
-      const share = kind === "garble" || kind === "repeat" ? 0.8 : kind === "twice" ? few + 0.3 : few;
+      const share = hitsMostTo ? 0.8 : kind === "twice" ? few + 0.3 : few;
       const spreadMs = kind === "shuffle" ? 5 + drawn() * 300 : drawn() * latestMs;
       windows.push({ kind, host, direction, share, spreadMs, until: queue.now + forMs });
       network.disturb = disturb;

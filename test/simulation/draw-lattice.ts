@@ -25,8 +25,8 @@ export function drawLattice(
 ): LatticePlan {
   const chance = world.chance("lattice");
   const whole = (low: number, high: number) => low + Math.floor(chance() * (high - low + 1));
-  // Small lattices more often: they show as much, and cost less.
   const trust = world.chance("trust")() < signedShare ? drawTrust(world) : undefined;
+  // Small lattices more often: they show as much, and cost less.
   const nodeCount = nodes ?? 3 + Math.floor(chance() ** 2 * 10);
   const plan = (id: string, kind: Member["kind"], site: number, providers: string[] = []) => {
     const isSteady = kind === "client" || chance() < 0.5;

@@ -50,7 +50,7 @@ export function createSimulatedEngines(world: SimulatedWorld, host: Host, chance
   // A later life counts anew, while calls of this one may still be under way.
   const life = Math.floor(world.queue.now);
 
-  const takeAWhile = (ms: number, heavyMs: number) =>
+  const takeAWhile = (ms: number, heavyMs = 0) =>
     delay(clock, 1 + chance() * (ms * (host.slowMs > 0 ? 20 : 1) + heavyMs));
 
   async function callOut(bus: Bus, guest: Guest, denied: ReturnType<typeof createDenials>): Promise<void> {
@@ -105,7 +105,7 @@ export function createSimulatedEngines(world: SimulatedWorld, host: Host, chance
 
   const launch: EngineLauncher = async (onEvent, onEnd) => {
     launches += 1;
-    await takeAWhile(100, 0);
+    await takeAWhile(100);
     if (chance() < 0.02) throw new Failure("COMMUNICATION_FAILURE", "the engine ended before it was ready");
     const connection = world.connect(host);
     const { bus } = connection;

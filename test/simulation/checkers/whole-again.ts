@@ -24,7 +24,7 @@ export function checkWholeAgain(look: Look, wholeAgainMs: number): Checker {
       );
     if (seen.type === "bus.lost" || seen.type === "ended" || seen.type === "began")
       regainedAt.delete(seen.host);
-    if (seen.type === "ended") gone.add(seen.host);
+    if (seen.type === "ended" && seen.kind !== "control-plane") gone.add(seen.host);
     if (seen.type === "began") gone.delete(seen.host);
     if (seen.type === "bus.regained") regainedAt.set(seen.host, look.now());
     if (seen.type !== "told" || seen.view.view.complete) return;
