@@ -371,10 +371,11 @@ export const engineLimits = {
   suspendedCallsMax: 8_000,
   /** KiB that a suspended stack begins with: V8 keeps about 4 MB of them for reuse, so 128 stay quick. */
   suspendedStackKiB: 32,
-  /** Young generation of the engine's main thread, a third of it: V8's 16 MB would be garbage of 5,000 starts. */
-  steeringSemiSpaceMb: 2,
-  /** Young generation of a cell, V8's own size: a smaller one is collected more often on the path of calls. */
-  cellYoungGenerationMb: 48,
+  /**
+   * MB of V8's semi-space, a third of the young generation, in each thread of an engine. With V8's 16, the main thread would keep
+   * the garbage of 5,000 starts, and calls of 4 KiB cost a cell a third more (measured: memory that is used again stays in the cache).
+   */
+  semiSpaceMb: 2,
   /** How often the watchdog looks at each cell. */
   watchdogMs: 10,
   /** How often a cell looks for calls whose time is up while they wait. */

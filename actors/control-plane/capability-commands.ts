@@ -70,7 +70,10 @@ function grantOf(
   };
 }
 
-/** Takes a grant back; INVALID_REQUEST when none of the instances has it. */
+/**
+ * Takes a grant back; INVALID_REQUEST when none of the instances has it. With a `commandId` the nodes of those that have
+ * it no more are asked as well: another control plane may have had it taken back, and ended before it could say so.
+ */
 export async function revokeCapability(
   desk: Desk,
   request: RequestOf<"ctl.capability.revoke">,
@@ -78,23 +81,10 @@ export async function revokeCapability(
   const { capabilityId, commandId } = request;
   const targets = livingTargets(desk, request);
   const holding = targets.filter((instance) => instance.assignments.has(capabilityId));
-  if (holding.length === 0) {
-    const granted = [...new Set(targets.flatMap((instance) => [...instance.assignments.keys()]))];
-    throw new Failure(
-      "INVALID_REQUEST",
-      `${request.instanceId ?? request.name} has no capability ${capabilityId}`,
-      {
-        fix:
-          granted.length === 0
-            ? "It has none at all; `wasmatrix inspect` shows the grants."
-            : `It has: ${granted.join(", ")}.`,
-        details: { fields: ["capabilityId"], granted },
-      },
-    );
-  }
   // Providers first: they need not take the node's word for it, nor wait for it.
   desk.revoke(holding.flatMap((instance) => desk.grants?.grantIdOf(instance, capabilityId) ?? []));
-  const { done, failed } = await askNodesOf(desk, holding, async (nodeId, instanceIds) => {
+  const asked = commandId === undefined ? holding : targets;
+  const { done, failed } = await askNodesOf(desk, asked, async (nodeId, instanceIds) => {
     const question = { instanceIds, capabilityId, ...(commandId === undefined ? {} : { commandId }) };
     const answer = await askNode(
       desk,
@@ -105,8 +95,27 @@ export async function revokeCapability(
     );
     return { done: answer.instances, failed: answer.failed };
   });
-  if (failed.length > 0) throw refusedInPart(failed, { done });
-  return { instances: done.toSorted(byText) };
+  const held = new Set(holding.map(({ spec }) => spec.instanceId));
+  const refused = failed.filter(({ instanceId }) => held.has(instanceId));
+  if (refused.length > 0) throw refusedInPart(refused, { done });
+  if (done.length > 0) return { instances: done.toSorted(byText) };
+  // Only a node can say that it was not this very command that took the grant back.
+  const unsaid = failed.filter(({ error }) => error.code !== "INVALID_REQUEST");
+  throw unsaid.length > 0 ? refusedInPart(unsaid, { done }) : notGranted(request, targets);
+}
+
+function notGranted(
+  { instanceId, name, capabilityId }: RequestOf<"ctl.capability.revoke">,
+  targets: readonly InstanceView[],
+): Failure {
+  const granted = [...new Set(targets.flatMap((instance) => [...instance.assignments.keys()]))];
+  return new Failure("INVALID_REQUEST", `${instanceId ?? name} has no capability ${capabilityId}`, {
+    fix:
+      granted.length === 0
+        ? "It has none at all; `wasmatrix inspect` shows the grants."
+        : `It has: ${granted.join(", ")}.`,
+    details: { fields: ["capabilityId"], granted },
+  });
 }
 
 /** A page of the grants of all living instances; a page ends between instances, so it may exceed its limit by one's grants. */

@@ -15,8 +15,11 @@ import { isOutOfReach } from "./summaries.ts";
 export interface Recall {
   /** Whether the others were asked about the life of its node that this copy was on, as far as it is known here. */
   isAgreed(copy: InstanceView): boolean;
-  /** Asks each of the others what it has heard more; resolves when all have answered or have had their time. Never rejects. */
-  ask(): Promise<void>;
+  /**
+   * Asks each of the others what it has heard more; resolves when all have answered or have had their time, with the nodes that
+   * they do not hold for lost and that are not known here. Never rejects.
+   */
+  ask(): Promise<readonly string[]>;
   /** Copies that this one knows on nodes that cannot be asked. */
   outOfReach(): number;
   /** Another control plane was heard: it is asked if it knows of more. */
@@ -37,7 +40,7 @@ export function createRecall(desk: Desk, onRecalled: () => void): Recall {
   let agreed = new Set<string>();
   let comparedAt = Number.NEGATIVE_INFINITY;
 
-  async function askOne(controlPlane: string): Promise<void> {
+  async function askOne(controlPlane: string): Promise<readonly string[]> {
     const heard = [...view.nodes.values(), ...view.former.values()]
       .slice(0, viewLimits.recallLivesMax)
       .map(({ nodeId, epoch, seq }) => ({ node: nodeId, epoch, seq }));
@@ -50,6 +53,7 @@ export function createRecall(desk: Desk, onRecalled: () => void): Recall {
       parts.push(...answer.parts);
     } while (!answer.isLast && answer.parts.length > 0);
     take(controlPlane, parts);
+    return (answer.nodes ?? []).filter((nodeId) => !view.nodes.has(nodeId));
   }
 
   function take(controlPlane: string, parts: readonly FactReplay[]): void {
@@ -69,10 +73,11 @@ export function createRecall(desk: Desk, onRecalled: () => void): Recall {
     onRecalled();
   }
 
-  function reported(controlPlane: string): (error: unknown) => void {
+  function reported(controlPlane: string): (error: unknown) => readonly string[] {
     return (error) => {
       const { code, message } = asFailure(error);
       log.debug({ controlPlane, code, reason: message }, "another control plane did not say what it knows");
+      return [];
     };
   }
 
@@ -104,11 +109,12 @@ export function createRecall(desk: Desk, onRecalled: () => void): Recall {
     },
     async ask() {
       const over = livesOver().map(keyOf);
-      await Promise.all(
+      const unheard = await Promise.all(
         peers.others().map((controlPlane) => askOne(controlPlane).catch(reported(controlPlane))),
       );
       const stillOver = new Set(livesOver().map(keyOf));
       agreed = new Set([...over, ...agreed].filter((key) => stillOver.has(key)));
+      return [...new Set(unheard.flat())];
     },
     outOfReach,
     heardPeer(beat) {
@@ -132,7 +138,8 @@ export function createRecall(desk: Desk, onRecalled: () => void): Recall {
               replayId: keyOf(life),
             }),
           );
-        return inOneAnswer(parts.slice(from));
+        const nodes = [...view.nodes.keys()].filter((nodeId) => !isOutOfReach(desk, nodeId));
+        return { ...inOneAnswer(parts.slice(from)), nodes: nodes.slice(0, viewLimits.recallLivesMax) };
       }),
   };
 }

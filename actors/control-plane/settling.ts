@@ -6,7 +6,8 @@ import type { Presence } from "./presence.ts";
 /**
  * Calls `onSettled` once every node is complete, every node that was known before has been heard again, and for a
  * settle time no node and no life of one was new; nor while a node is missing that was expected. The other control planes
- * are asked last, about those that did not speak. Returns how to end the watch.
+ * are asked last, about those that did not speak; while they know a node that is silent, and have not lost it, they are asked
+ * again. Returns how to end the watch.
  */
 export function watchSettling(
   world: {
@@ -14,7 +15,7 @@ export function watchSettling(
     presence: Presence;
     clock: Clock;
     isMissing: () => boolean;
-    recall: () => Promise<void>;
+    recall: () => Promise<readonly string[]>;
   },
   onSettled: () => void,
 ): () => void {
@@ -35,7 +36,12 @@ export function watchSettling(
       seen = shape;
       quietSince = now;
     } else if (now - quietSince >= controlPlaneLimits.settleMs)
-      return void recall().then(() => isEnded || onSettled());
+      return void recall().then((unheard) => {
+        if (isEnded) return;
+        if (unheard.length === 0) return onSettled();
+        quietSince = clock.now();
+        look();
+      });
     timer = clock.setTimeout(look, controlPlaneLimits.settleLookMs);
   }
 

@@ -18,7 +18,7 @@ import { partMachine, type PartInput } from "./part-machine.ts";
 import { announceAuth, prepareAuth } from "./up-auth.ts";
 import { untilAnswering } from "./until-answering.ts";
 
-const mainFile = fileURLToPath(new URL("../main.ts", import.meta.url));
+const program = fileURLToPath(new URL("../../bin/wasmatrix", import.meta.url));
 
 /** What `up` may be told. */
 export interface UpFlags {
@@ -70,7 +70,7 @@ export async function up(session: Session, flags: UpFlags): Promise<void> {
     starting.add(id);
     const creds = auth === undefined ? [] : ["--creds", auth.credsFile(role)];
     const common = ["--nats", url, "--lattice", lattice, ...creds];
-    return part(id, process.execPath, [mainFile, ...common, ...args, ...etcd, "--end-with-stdin"], true);
+    return part(id, program, [...common, ...args, ...etcd, "--end-with-stdin"], true);
   };
   const nats = natsCommand(port, state, auth?.config);
   const cells = flags.cells === undefined ? [] : ["--cells", flags.cells];

@@ -1,20 +1,19 @@
-import { parseArgs } from "node:util";
+import { readCommandLine } from "../command-line.ts";
 import { type Figure, rounded } from "./figure.ts";
 import { benchmarks } from "./table.ts";
 
-const { values, positionals } = parseArgs({
+const names = Object.keys(benchmarks);
+const {
+  given: { values, positionals },
+  refuse,
+} = readCommandLine("usage: scripts/bench [--json] [--list] [<benchmark> …]", {
   options: { json: { type: "boolean", default: false }, list: { type: "boolean", default: false } },
   allowPositionals: true,
 });
-const unknown = positionals.filter((name) => !Object.hasOwn(benchmarks, name));
-if (values.list) {
-  console.log(Object.keys(benchmarks).join("\n"));
-} else if (unknown.length > 0) {
-  console.error(`no such benchmark: ${unknown.join(", ")}\nthere are: ${Object.keys(benchmarks).join(", ")}`);
-  process.exitCode = 2;
-} else {
-  for (const name of positionals.length > 0 ? positionals : Object.keys(benchmarks)) await measure(name);
-}
+const unknown = positionals.filter((name) => !names.includes(name));
+if (unknown.length > 0) refuse(`no such benchmark: ${unknown.join(", ")}\nthere are: ${names.join(", ")}`);
+if (values.list) console.log(names.join("\n"));
+else for (const name of positionals.length > 0 ? positionals : names) await measure(name);
 
 /** One that fails says so and does not keep the others from being measured. */
 async function measure(name: string): Promise<void> {

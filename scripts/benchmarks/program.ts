@@ -16,6 +16,8 @@ export async function startProgram(file: string, args: readonly string[]): Promi
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), [...args], {
     serialization: "advanced",
     stdio: ["ignore", "ignore", "inherit", "ipc"],
+    // As `bin/wasmatrix` starts each part.
+    execArgv: ["--max-semi-space-size=8"],
   });
   await answerOf(child, file);
   return {

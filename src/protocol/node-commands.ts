@@ -113,7 +113,12 @@ export const RecallQuestion = z.looseObject({
   from: z.int().min(0),
 });
 /** A replay of each such life, as its node would tell it; `at` is when that was last heard. In parts. */
-export const Recalled = answer({ parts: z.array(FactReplay), isLast: z.boolean() });
+export const Recalled = answer({
+  parts: z.array(FactReplay),
+  isLast: z.boolean(),
+  /** Nodes that it knows and does not hold for lost. */
+  nodes: z.array(Id).max(viewLimits.recallLivesMax).optional(),
+});
 
 /** What a control plane asks another one of a command that has come to it. */
 export const CommandElsewhere = z.looseObject({ controlPlane: Id, commandId: Id });

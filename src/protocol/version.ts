@@ -1,5 +1,5 @@
 /** The product's version. */
-export const productVersion = "0.3.2";
+export const productVersion = "0.3.3";
 
 /**
  * The protocol's version, `major.minor`. The major one stands in every subject (`v1`); peers of another major

@@ -1,5 +1,4 @@
 import { Worker } from "node:worker_threads";
-import { engineLimits } from "../limits.ts";
 import type { Assignment } from "../protocol/instance-spec.ts";
 import type { CellSettings, FromCell, SharedModule, ToCell } from "./cell-messages.ts";
 import type { EngineEvent, GuestSpec } from "./engine.ts";
@@ -30,10 +29,7 @@ export function startCell(
 ): CellThread {
   const marks = createMarksBuffer();
   const workerData: CellSettings = { ...settings, marks };
-  const worker = new Worker(new URL("./cell.ts", import.meta.url), {
-    workerData,
-    resourceLimits: { maxYoungGenerationSizeMb: engineLimits.cellYoungGenerationMb },
-  });
+  const worker = new Worker(new URL("./cell.ts", import.meta.url), { workerData });
   const answers = createPendingAnswers("the cell");
   const sent = new Set<string>();
   const readiness = Promise.withResolvers<void>();

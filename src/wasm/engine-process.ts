@@ -108,8 +108,8 @@ function spawnEngine({ modulesDirectory, bus }: EngineOptions): ChildProcess {
       // For the memory of guests that have ended, which V8 does not count (guests/memory-debt.ts).
       "--expose-gc",
       `--wasm-stack-switching-stack-size=${engineLimits.suspendedStackKiB}`,
-      // It steers and holds no calls: what it does not keep is small. Cells have a young generation of their own.
-      `--max-semi-space-size=${engineLimits.steeringSemiSpaceMb}`,
+      // Counts for cells too, whatever their resource limits say.
+      `--max-semi-space-size=${engineLimits.semiSpaceMb}`,
       `--allow-fs-read=${program}`,
       `--allow-fs-read=${modulesDirectory}`,
       ...secrets.flatMap((file) => (file === undefined ? [] : [`--allow-fs-read=${resolve(file)}`])),

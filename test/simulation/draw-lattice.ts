@@ -60,7 +60,7 @@ export function drawLattice(
     isSigned: trust !== undefined,
     beginsAt: (member) => begins.get(member) ?? 0,
     pace: { paceMs: 300 + chance() * 2_500, ownedMax: whole(3, 12) },
-    faults: whole(0, Math.round(loadMs / 4_000)),
+    faults: whole(1, Math.round(loadMs / 3_000)),
     healAtMs: 6_000 + loadMs,
   };
 }

@@ -18,7 +18,12 @@ interface Deed {
   /** Returns what it is about, or undefined where there is nothing to hurt; `forMs` is how long it lasts. */
   readonly make: (forMs: number) => string | undefined;
   readonly longestMs: number;
+  /** 0.2 s where nothing is said. */
+  readonly shortestMs?: number;
 }
+
+/** Some client commands something within that. */
+const amidWithinMs = 5_000;
 
 /** Draws and makes the faults of a seed. */
 export function createFaults(
@@ -99,6 +104,23 @@ export function createFaults(
     return `${member.id} ${id} ${times}`;
   }
 
+  /** Until when whoever has just had a node do something dies before it hears of it, and for how long. */
+  let amid: { readonly until: number; readonly forMs: number } | undefined;
+  let lastToCommand: Member | undefined;
+  world.onObservation(["message"], (seen) => {
+    if (seen.type !== "message" || !seen.subject.startsWith("wasmatrix.node.")) return;
+    lastToCommand = planes.find(({ id }) => id === seen.host) ?? lastToCommand;
+  });
+  world.onObservation(["stated"], (seen) => {
+    if (amid === undefined || seen.type !== "stated" || seen.fact.cause === undefined) return;
+    const { until, forMs } = amid;
+    amid = undefined;
+    if (queue.now > until || isHealed) return;
+    queue.at(queue.now, () => {
+      if (lastToCommand?.isAlive === true && !lastToCommand.host.process.isPaused) kill(lastToCommand, forMs);
+    });
+  });
+
   const deeds: Record<string, Deed> = {
     "kill-node": { weight: 6, longestMs: 15_000, make: (ms) => kill(one(nodes), ms) },
     "kill-provider": {
@@ -111,6 +133,15 @@ export function createFaults(
       weight: 0.6,
       longestMs: 4_000,
       make: (ms) => planes.map((plane) => (plane.isAlive ? kill(plane, ms) : undefined)).join(" "),
+    },
+    /** What it asked for is done, and whoever asked it cannot be told. */
+    "kill-amid-command": {
+      weight: 5,
+      longestMs: 6_000,
+      make(forMs) {
+        amid = { until: queue.now + amidWithinMs, forMs };
+        return "whoever commands next";
+      },
     },
     leave: {
       weight: 1.5,
@@ -139,7 +170,14 @@ export function createFaults(
     pause: { weight: 5, longestMs: 15_000, make: (ms) => pause(one(parts), ms) },
     cut: { weight: 6, longestMs: 15_000, make: (ms) => cut(one(parts), ms) },
     /** Long enough for it to take its own silence for that of the nodes. */
-    "cut-control-plane": { weight: 3, longestMs: 5_000, make: (ms) => cut(one(planes), 8_000 + ms) },
+    "cut-control-plane": {
+      weight: 5,
+      shortestMs: 8_000,
+      longestMs: 13_000,
+      make: (ms) => cut(one(planes), ms),
+    },
+    /** Long enough for what it runs to be started elsewhere, and stopped there. */
+    "cut-node": { weight: 3, shortestMs: 8_000, longestMs: 16_000, make: (ms) => cut(one(nodes), ms) },
     split: { weight: 3, longestMs: 12_000, make: split },
     freeze: {
       weight: 1.5,
@@ -207,8 +245,8 @@ export function createFaults(
     let left = chance() * total;
     const drawn = Object.entries(deeds).find(([, { weight }]) => (left -= weight) < 0);
     if (drawn === undefined) return;
-    const [kind, { longestMs, make }] = drawn;
-    const forMs = 200 + chance() ** 1.5 * longestMs;
+    const [kind, { shortestMs = 200, longestMs, make }] = drawn;
+    const forMs = shortestMs + chance() ** 1.5 * Math.max(0, longestMs - shortestMs);
     const about = make(forMs);
     if (about === undefined) return;
     counts.set(kind, (counts.get(kind) ?? 0) + 1);

@@ -96,6 +96,25 @@ export function beginWorkload(
     if (await change("ctl.instance.start", question, [], name)) owned.names.push(name);
   }
 
+  async function stop(instanceId: string): Promise<void> {
+    if (await change("ctl.instance.stop", { instanceId }, [owned.alive], instanceId))
+      owned.stopped.push(instanceId);
+  }
+
+  /** The node that it was on may have it still, and come back. */
+  async function stopWhatMoved(): Promise<void> {
+    const told = await command("ctl.instance.list", {});
+    const instances = (told?.["instances"] ?? []) as {
+      instanceId: string;
+      incarnation: number;
+      since: string;
+    }[];
+    const [latest] = instances
+      .filter(({ instanceId, incarnation }) => incarnation > 1 && owned.alive.includes(instanceId))
+      .toSorted((one, other) => (one.since < other.since ? 1 : -1));
+    if (latest !== undefined) await stop(latest.instanceId);
+  }
+
   async function withOne(act: (id: string) => Promise<unknown>): Promise<void> {
     const id = pick(owned.alive, chance);
     if (id !== undefined) await act(id);
@@ -105,21 +124,14 @@ export function beginWorkload(
   const deeds: readonly [number, () => Promise<unknown>][] = [
     [8, () => (owned.alive.length < ownedMax ? start() : Promise.resolve())],
     [2, () => (owned.names.length < 2 ? startNamed() : Promise.resolve())],
-    [
-      3,
-      () =>
-        withOne(async (instanceId) => {
-          if (await change("ctl.instance.stop", { instanceId }, [owned.alive], instanceId))
-            owned.stopped.push(instanceId);
-        }),
-    ],
+    [3, () => withOne(stop)],
     [4, () => withOne((instanceId) => again("ctl.instance.restart", { instanceId }, instanceId))],
     [
       4,
       () => withOne((instanceId) => command("ctl.capability.revoke", { instanceId, capabilityId: "store" })),
     ],
     [4, () => withOne((instanceId) => command("ctl.capability.assign", { instanceId, assignment: store }))],
-    [3, () => withOne((instanceId) => command("ctl.instance.relocate", { instanceId }))],
+    [5, () => withOne((instanceId) => command("ctl.instance.relocate", { instanceId }))],
     [
       2,
       async () => {
@@ -131,6 +143,7 @@ export function beginWorkload(
     ],
     [1, () => withOne((instanceId) => command("ctl.instance.query", { instanceId }))],
     [1, () => command("ctl.instance.list", {})],
+    [2, stopWhatMoved],
     [0.6, () => command("ctl.node.drain", { nodeId: pick(nodes, chance), timeoutMs: 8_000 })],
     [2, () => command("ctl.node.resume", { nodeId: pick(nodes, chance) })],
     [

@@ -52,6 +52,7 @@ export async function fakeLattice(nodeIds: readonly string[]) {
     const one = startControlPlane({ lattice, controlPlaneId, bus, clock, chance: seededChance(1), log });
     planes.push(one);
     return {
+      ready: one.ready,
       cutOff: () => server.disconnect(bus),
       back: () => server.reconnect(bus),
       stop: () => one.stop(),

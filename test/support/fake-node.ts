@@ -3,7 +3,7 @@ import { serve } from "../../src/bus/serve.ts";
 import type { Clock } from "../../src/clock.ts";
 import { createSpeaker, type Speaker } from "../../src/lattice/speaker.ts";
 import { filterFor } from "../../src/protocol/addresses.ts";
-import { type ErrorBody, errorBody, type Failure } from "../../src/protocol/errors.ts";
+import { type ErrorBody, errorBody, Failure } from "../../src/protocol/errors.ts";
 import { InstanceTemplate } from "../../src/protocol/instance-spec.ts";
 import { tolerant } from "../../src/protocol/tolerant.ts";
 
@@ -37,6 +37,8 @@ export function startFakeNode(world: {
   const speaker = createSpeaker({ lattice, nodeId, clock, publish });
   const own = (id: string) => speaker.own().instances.get(id);
   const received = new Map<string, number>();
+  /** By which command of which instance. */
+  const revoked = new Set<string>();
   const at = { lattice, node: nodeId };
   const summary = (instanceId: string) => {
     const instance = own(instanceId);
@@ -55,17 +57,13 @@ export function startFakeNode(world: {
       restarts,
     };
   };
-  const each = (ids: string[], act: (id: string) => void) => {
+  const each = (ids: string[], act: (id: string) => Failure | void) => {
     const done: string[] = [];
     const failed: { instanceId: string; error: ErrorBody }[] = [];
     for (const instanceId of ids) {
-      const refusal = node.refuse(instanceId);
-      if (refusal !== undefined)
-        failed.push({ instanceId, error: errorBody(refusal, new Date(clock.now()).toISOString()) });
-      else {
-        act(instanceId);
-        done.push(instanceId);
-      }
+      const refusal = node.refuse(instanceId) ?? act(instanceId);
+      if (refusal === undefined) done.push(instanceId);
+      else failed.push({ instanceId, error: errorBody(refusal, new Date(clock.now()).toISOString()) });
     }
     return { done, failed };
   };
@@ -106,9 +104,16 @@ export function startFakeNode(world: {
     for (const instanceId of instanceIds) speaker.state("capability.assigned", { instanceId, assignment });
     return { instances: instanceIds, failed: [] };
   });
-  serve(bus, clock, "node.capability.revoke", at, ({ instanceIds, capabilityId }) => {
-    for (const instanceId of instanceIds) speaker.state("capability.revoked", { instanceId, capabilityId });
-    return { instances: instanceIds, failed: [] };
+  serve(bus, clock, "node.capability.revoke", at, ({ instanceIds, capabilityId, commandId = "" }) => {
+    const { done, failed } = each(instanceIds, (instanceId) => {
+      if (revoked.has(`${commandId} ${instanceId}`)) return undefined;
+      if (own(instanceId)?.assignments.has(capabilityId) !== true)
+        return new Failure("INVALID_REQUEST", `${instanceId} has no grant ${capabilityId}`);
+      speaker.state("capability.revoked", { instanceId, capabilityId });
+      if (commandId !== "") revoked.add(`${commandId} ${instanceId}`);
+      return undefined;
+    });
+    return { instances: done, failed };
   });
   serve(bus, clock, "node.module.put", at, ({ digest, sizeBytes, bytes }) => {
     const total = (received.get(digest) ?? 0) + bytes.length;

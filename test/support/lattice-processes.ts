@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type Client, connect } from "../../src/client/client.ts";
 import type { LatticeRoles } from "./lattice-roles.ts";
 import { startNatsServer } from "./nats-server.ts";
+import { program } from "./program.ts";
 
 /** One part of a lattice as a process of its own, that can be killed. */
 export interface PartProcess {
@@ -46,8 +47,8 @@ export async function startProcesses(servers?: string, roles?: LatticeRoles): Pr
     const { credsFile } = signIn(role, id);
     const creds = credsFile === undefined ? [] : ["--creds", credsFile];
     const child = spawn(
-      process.execPath,
-      ["cli/main.ts", "--nats", url, ...args, "--id", id, ...where, ...creds, "--end-with-stdin"],
+      program,
+      ["--nats", url, ...args, "--id", id, ...where, ...creds, "--end-with-stdin"],
       { stdio: ["pipe", log, log, "ipc"] },
     );
     child.stdin?.on("error", () => undefined);

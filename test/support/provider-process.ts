@@ -3,6 +3,7 @@ import { vi } from "vitest";
 import { endWithUs } from "./nats-server.ts";
 import { done } from "./lattice-workload.ts";
 import type { TestLattice } from "./lattice.ts";
+import { program } from "./program.ts";
 
 /** A `wasmatrix provider …` process. */
 export interface ProviderProcess {
@@ -18,11 +19,10 @@ export async function startProviderProcess(
   provider: string,
   args: readonly string[],
 ): Promise<ProviderProcess> {
-  const child = spawn(
-    process.execPath,
-    ["cli/main.ts", "--nats", lattice.server.url, "provider", ...args, "--id", id],
-    { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, XDG_CACHE_HOME: lattice.directory } },
-  );
+  const child = spawn(program, ["--nats", lattice.server.url, "provider", ...args, "--id", id], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, XDG_CACHE_HOME: lattice.directory },
+  });
   endWithUs(child);
   const said: string[] = [];
   child.stderr?.on("data", (data: Buffer) => said.push(data.toString()));

@@ -83,6 +83,22 @@ describe("R8.2 P12: what a lost node ran is brought back once", () => {
     expect((await told()).filter((text) => text.endsWith(" two running 2"))).toHaveLength(100);
   });
 
+  it("R3.5: a control plane that begins waits for a node that does not speak, as long as another one has not lost it", async () => {
+    const { begin, pass, plane } = await fakeLattice([]);
+    const [one] = [begin("one"), begin("two")];
+    running(one, "a", 1);
+    await pass(1);
+    one.isUnheard = true;
+    let isReady = false;
+    const late = plane("late");
+    void late.ready.then(() => void (isReady = true));
+    await pass(2);
+    expect(isReady).toBe(false);
+    one.isUnheard = false;
+    await pass(2);
+    expect(isReady).toBe(true);
+  });
+
   it("P6 P12: what a node answered to have started is started nowhere else until it is heard, or that node is lost", async () => {
     const { begin, pass, told, two, taken } = await unheardStarts();
     const three = begin("three");

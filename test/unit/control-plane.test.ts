@@ -112,6 +112,25 @@ describe("a control plane", () => {
     expect(one.commands.filter((text) => text.startsWith("start"))).toHaveLength(1);
   });
 
+  it("P6: what another control plane has revoked before it could say so is answered as done when it is repeated", async () => {
+    const { node, plane, server, command, refusal } = world();
+    node("one");
+    const first = await plane();
+    const store = { capabilityId: "store", providerType: "kv", permissions: ["kv:read"] };
+    const module = { bytes: new Uint8Array([1]) };
+    const ids = idsOf(await command("ctl.instance.start", { module, name: "shop", count: 2 }));
+    const [instanceId = ""] = ids;
+    await command("ctl.capability.assign", { instanceId, assignment: store });
+    const revoke = { name: "shop", capabilityId: "store", commandId: "c2" };
+    const answer = await command("ctl.capability.revoke", revoke);
+    expect(answer["instances"]).toEqual([instanceId]);
+    await first.stop();
+    await plane(server.connect());
+    expect(await command("ctl.capability.revoke", revoke)).toEqual(answer);
+    const other = await refusal("ctl.capability.revoke", { ...revoke, commandId: "c3" });
+    expect(other).toMatchObject({ code: "INVALID_REQUEST", details: { granted: [] } });
+  });
+
   it("goes to the next node when one refuses", async () => {
     const { node, plane, command } = world();
     const [one, two] = [node("one"), node("two")];

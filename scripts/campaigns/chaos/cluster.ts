@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLatticeRoles } from "../../../test/support/lattice-roles.ts";
+import { program } from "../../../test/support/program.ts";
 import { createHosts, type Hosts } from "./hosts.ts";
 import { chaosLimits } from "./limits.ts";
 import { createPart, type Part, type PartKind } from "./part.ts";
@@ -78,15 +79,15 @@ export async function startCluster(options: { nodes: number; isOpen?: boolean })
       configs.set(config, serverConfig(id, addressOf(id), password, routes));
       add("server", id, ["nats-server", "-c", config], /Server is ready/);
     }
-    const program = [process.execPath, "cli/main.ts", "--nats", url, "--lattice", lattice];
+    const part = [program, "--nats", url, "--lattice", lattice];
     const alone = (id: string) => ["--id", id, "--end-with-stdin"];
     for (const id of ids.plane)
-      add("plane", id, [...program, "control-plane", ...signIn("control-plane", id), ...alone(id)]);
+      add("plane", id, [...part, "control-plane", ...signIn("control-plane", id), ...alone(id)]);
     for (const id of ids.node) {
       const modules = join(directory, `modules-${id}`);
       mkdirSync(modules);
       add("node", id, [
-        ...program,
+        ...part,
         "node",
         "--cells",
         "1",
@@ -97,7 +98,7 @@ export async function startCluster(options: { nodes: number; isOpen?: boolean })
       ]);
     }
     for (const id of ids.provider)
-      add("provider", id, [...program, "provider", "kv", ...signIn("provider", id), ...alone(id)]);
+      add("provider", id, [...part, "provider", "kv", ...signIn("provider", id), ...alone(id)]);
     // By now everybody is known.
     const accounts = roles?.config() ?? "";
     for (const [config, text] of configs) writeFileSync(config, text + accounts);

@@ -1,13 +1,16 @@
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { readCommandLine } from "../../command-line.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { figuresOf, type RoundFigures, roundText, summaryText } from "./report.ts";
 import { playRound } from "./round.ts";
 
 const usage =
   "usage: scripts/chaos --rounds <n> [--seed <n>] [--nodes <n>] [--open] [--json] [--logs <file>]";
-const { values } = parseArgs({
+const {
+  given: { values },
+  whole,
+} = readCommandLine(usage, {
   options: {
     rounds: { type: "string", default: "1" },
     seed: { type: "string" },
@@ -17,12 +20,6 @@ const { values } = parseArgs({
     logs: { type: "string" },
   },
 });
-const whole = (text: string, min: number, max: number) => {
-  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (number >= min && number <= max) return number;
-  console.error(`${usage}\n${text} is not a number from ${min} to ${max}`);
-  return process.exit(2);
-};
 const rounds = whole(values.rounds, 1, 100_000);
 const nodes = whole(values.nodes, 2, 50);
 const seed = values.seed === undefined ? randomInt(1_000_000) : whole(values.seed, 0, 2 ** 32 - 1);

@@ -38,10 +38,15 @@ export const targets: readonly FuzzTarget[] = [
   decodeJson,
 ];
 
-/** How many cases each target gets of so many in all: by weight, at least one. */
+/** How many cases each target gets: by weight, exactly so many in all unless one would get none. */
 export function sharesOf(cases: number, among: readonly FuzzTarget[]): Map<string, number> {
   const weights = among.reduce((sum, { weight }) => sum + weight, 0);
-  return new Map(
-    among.map(({ name, weight }) => [name, Math.max(1, Math.round((cases * weight) / weights))]),
-  );
+  const shares = new Map<string, number>();
+  let weighed = 0;
+  for (const { name, weight } of among) {
+    const before = Math.round((cases * weighed) / weights);
+    weighed += weight;
+    shares.set(name, Math.max(1, Math.round((cases * weighed) / weights) - before));
+  }
+  return shares;
 }

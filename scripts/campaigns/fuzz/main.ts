@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { parseArgs } from "node:util";
+import { readCommandLine } from "../../command-line.ts";
 import { sharesOf, targets } from "./all-targets.ts";
 import { doJobs } from "./crew.ts";
 import { fuzzLimits } from "./limits.ts";
@@ -7,8 +7,13 @@ import { reportOf, type TargetFigures, totalsOf } from "./report.ts";
 import type { Job } from "./run-job.ts";
 
 const usage =
-  "usage: scripts/fuzz [--cases <n>] [--only <target>] [--seed <n>] [--path <p>] [--workers <n>] [--json]";
-const { values } = parseArgs({
+  "usage: scripts/fuzz [--cases <n>] [--only <target>] [--seed <n>] [--path <p>] [--workers <n>] [--json]\n" +
+  `targets: ${targets.map(({ name }) => name).join(", ")}`;
+const {
+  given: { values },
+  whole,
+  refuse,
+} = readCommandLine(usage, {
   options: {
     cases: { type: "string", default: "1000000" },
     only: { type: "string", multiple: true },
@@ -18,15 +23,6 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
   },
 });
-const whole = (text: string, min: number, max: number) => {
-  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (number >= min && number <= max) return number;
-  return refuse(`${text} is not a number from ${min} to ${max}`);
-};
-const refuse = (what: string): never => {
-  console.error(`${usage}\n${what}; targets: ${targets.map(({ name }) => name).join(", ")}`);
-  return process.exit(2);
-};
 const cases = whole(values.cases, 1, 1_000_000_000);
 const workers = whole(values.workers, 1, 64);
 const seed = values.seed === undefined ? randomInt(1_000_000_000) : whole(values.seed, 0, 2 ** 31 - 1);

@@ -1,13 +1,16 @@
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
 import { mutantOf, mutants } from "../../../test/simulation/mutants.ts";
 import type { SeedResult } from "../../../test/simulation/play-seed.ts";
+import { readCommandLine } from "../../command-line.ts";
 import { createTally, failureText } from "./report.ts";
 import { runSeeds } from "./run-seeds.ts";
 
 const usage =
   "usage: scripts/simulate --seeds <n> [--from <seed>] [--nodes <n>] [--load-ms <ms>] [--workers <n>] [--mutant <name>] [--mutants] [--trace]";
-const { values } = parseArgs({
+const {
+  given: { values },
+  whole,
+} = readCommandLine(usage, {
   options: {
     seeds: { type: "string", default: "20" },
     from: { type: "string", default: "1" },
@@ -29,12 +32,6 @@ const failuresShownMax = 20;
 /** How often the progress is told. */
 const progressEveryMs = 10_000;
 
-const whole = (text: string, min: number, max: number) => {
-  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (number >= min && number <= max) return number;
-  console.error(`${usage}\n${text} is not a number from ${min} to ${max}`);
-  return process.exit(2);
-};
 const from = whole(values.from, 0, 2 ** 32 - 1);
 const workers = whole(values.workers, 1, 64);
 const nodes = values.nodes === undefined ? undefined : whole(values.nodes, 1, 1_000);

@@ -5,11 +5,6 @@ export const soakLimits = {
   /** At most this often: reading /proc and asking the server costs some milliseconds. */
   sampleMsMin: 500,
   /**
-   * So often those that can be asked collect their garbage first, and what they hold then is judged. What V8 lets lie until then goes up and
-   * down by 80 MB over many minutes, and says nothing of what is kept.
-   */
-  collectMs: 20_000,
-  /**
    * A shorter run has not settled: V8 collects the old generation of a quiet process once in a minute or two, and until
    * then it rises. What it says of memory is shown and not judged.
    */

@@ -10,6 +10,8 @@ import { soakLimits } from "./limits.ts";
 export interface Doings {
   readonly done: Map<string, number>;
   readonly failed: Map<string, number>;
+  /** Of each kind of failure, what the first one said. */
+  readonly said: Map<string, string>;
 }
 
 /** A load under way. */
@@ -40,7 +42,7 @@ export async function beginLoad(
   { seed, restarts }: { seed: number; restarts: boolean },
 ): Promise<Load> {
   const { client } = cluster;
-  const doings: Doings = { done: new Map(), failed: new Map() };
+  const doings: Doings = { done: new Map(), failed: new Map(), said: new Map() };
   const guests = await storeGuests(client);
   const world: World = { client, cluster, guests, doings, chance: seededChance(seed), goesOn: true };
   const often = { type: "backoff" as const, delayMs: 10, maxDelayMs: 50, maxRetries: 1_000_000 };
@@ -117,7 +119,9 @@ async function repeat(
       count(doings.done, what);
     } catch (error) {
       const code = error instanceof Failure ? error.code : `not a Failure: ${String(error)}`;
-      count(doings.failed, `${what}: ${code}`);
+      const failure = `${what}: ${code}`;
+      count(doings.failed, failure);
+      if (!doings.said.has(failure)) doings.said.set(failure, String(error));
     }
     await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + chance())));
   }

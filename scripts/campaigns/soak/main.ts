@@ -1,12 +1,16 @@
 import { randomInt } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readCommandLine } from "../../command-line.ts";
 import { startSoakCluster } from "./cluster.ts";
 import { figuresOf, reportOf } from "./report.ts";
 import { runSoak } from "./run-soak.ts";
 
-const { values } = parseArgs({
+const {
+  given: { values },
+  whole,
+  refuse,
+} = readCommandLine("usage: scripts/soak [--minutes <n>] [--seed <n>] [--json] [--logs <directory>]", {
   options: {
     minutes: { type: "string", default: "30" },
     seed: { type: "string" },
@@ -15,11 +19,8 @@ const { values } = parseArgs({
   },
 });
 const minutes = Number(values.minutes);
-const seed = values.seed === undefined ? randomInt(1_000_000) : Number(values.seed);
-if (!(minutes > 0 && minutes <= 100_000) || !Number.isInteger(seed)) {
-  console.error("usage: scripts/soak [--minutes <n>] [--seed <n>] [--json] [--logs <directory>]");
-  process.exit(2);
-}
+if (!(minutes > 0 && minutes <= 100_000)) refuse(`${values.minutes} is no number of minutes`);
+const seed = values.seed === undefined ? randomInt(1_000_000) : whole(values.seed, 0, 2 ** 32 - 1);
 
 await using cluster = await startSoakCluster();
 const result = await runSoak(cluster, { minutes, seed });

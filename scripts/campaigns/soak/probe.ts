@@ -11,12 +11,11 @@ const warnings: string[] = [];
 process.on("warning", ({ name, message }) => void warnings.push(`${name}: ${message}`));
 
 setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as (how: object) => void;
+const collect = runInNewContext("gc") as () => void;
 
 /** Says on request what cannot be seen from outside. */
 process.on("SIGUSR2", () => {
-  // The one that gives everything back, the room of the young generation as well.
-  collect({ type: "major", execution: "sync", flavor: "last-resort" });
+  collect();
   const resources: Record<string, number> = {};
   for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
   const { heapUsed } = process.memoryUsage();

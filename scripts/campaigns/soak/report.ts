@@ -29,7 +29,7 @@ export function reportOf({
 }: SoakResult): string {
   const memory = [...trends].map(([name, { medianBytes, maxBytes, slopePer10Min, isFlat }]) => [
     name,
-    mb(Math.max(0, ...(series.get(name) ?? []).map(({ rssBytes }) => rssBytes))),
+    mb(series.get(name)?.[0]?.rssBytes ?? 0),
     mb(medianBytes),
     mb(maxBytes),
     `${(slopePer10Min * 100).toFixed(1)} %`,
@@ -48,8 +48,8 @@ export function reportOf({
   return [
     `${minutes} minutes, seed ${seed}`,
     "",
-    table([["memory, MB", "most", "median*", "max*", "slope*/10 min", "heap at rest", ""], ...memory]),
-    "* of the last half, with the garbage collected where a process can be asked to",
+    table([["memory, MB", "first", "median*", "max*", "slope*/10 min", "heap at rest", ""], ...memory]),
+    "* of the last half",
     "",
     table([["done", ""], ...done]),
     ...(failed.length === 0 ? [] : ["", table([["failed", ""], ...failed])]),

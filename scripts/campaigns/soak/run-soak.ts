@@ -3,7 +3,7 @@ import { type AtRest, compareAtRest, lookAtRest } from "./at-rest.ts";
 import type { SoakCluster } from "./cluster.ts";
 import { soakLimits } from "./limits.ts";
 import { beginLoad, type Doings } from "./load.ts";
-import { heldBy, probe } from "./sample.ts";
+import { heldBy } from "./sample.ts";
 import { leaksIn, type MemorySample, type RestCount, type Trend, trendOf } from "./verdict.ts";
 
 /** What came of a run. */
@@ -39,7 +39,7 @@ export async function runSoak(
   await load.end();
   const { after, counts } = await compareAtRest(cluster, before);
 
-  const trends = new Map([...series].map(([name, samples]) => [name, trendOf(judged(samples))]));
+  const trends = new Map([...series].map(([name, samples]) => [name, trendOf(samples)]));
   const heaps = new Map(
     [...before.probes].map(
       ([id, { heapBytes }]) => [id, [heapBytes, after.probes.get(id)?.heapBytes ?? 0]] as const,
@@ -52,7 +52,7 @@ export async function runSoak(
     ...complaints(cluster, after),
     ...[...load.doings.failed]
       .filter(([what]) => !isExpected(what))
-      .map(([what, count]) => `${count} × ${what}`),
+      .map(([what, count]) => `${count} × ${what}, the first: ${load.doings.said.get(what)}`),
   ];
   return { minutes, seed, doings: load.doings, trends, series, counts, heaps, wrong };
 }
@@ -87,31 +87,17 @@ async function sampled(cluster: SoakCluster, forMs: number): Promise<Map<string,
   const everyMs = Math.max(soakLimits.sampleMsMin, forMs / soakLimits.samplesMax);
   const series = new Map<string, MemorySample[]>();
   const beganAt = performance.now();
-  const lasting = new Set(cluster.lasting.map(({ id }) => id));
-  let collectedAt = beganAt;
   while (performance.now() - beganAt < forMs) {
     await pause(everyMs);
-    const collects = performance.now() - collectedAt >= soakLimits.collectMs;
-    if (collects) {
-      await Promise.all(cluster.lasting.map(({ pid }) => probe(pid, cluster.probeDirectory)));
-      collectedAt = performance.now();
-    }
     for (const [name, pid] of cluster.pids()) {
       const held = heldBy(pid);
       if (held === undefined || name === "plane-2") continue;
       const samples = series.get(name) ?? [];
-      const isCollected = collects && lasting.has(name);
-      samples.push({ atMs: performance.now() - beganAt, rssBytes: held.rssBytes, isCollected });
+      samples.push({ atMs: performance.now() - beganAt, rssBytes: held.rssBytes });
       series.set(name, samples);
     }
   }
   return series;
-}
-
-/** What the process held with its garbage gone, or all samples of one that cannot be asked. */
-function judged(samples: readonly MemorySample[]): readonly MemorySample[] {
-  const collected = samples.filter(({ isCollected }) => isCollected);
-  return collected.length > 0 ? collected : samples;
 }
 
 function growing(trends: ReadonlyMap<string, Trend>): string[] {

@@ -15,8 +15,6 @@ export interface Trend {
 export interface MemorySample {
   readonly atMs: number;
   readonly rssBytes: number;
-  /** Whether the process had just been told to collect its garbage. */
-  readonly isCollected?: boolean;
 }
 
 /**

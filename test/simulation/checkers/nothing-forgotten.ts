@@ -173,6 +173,13 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
       ended.delete(instanceId);
       if (!(copy.status === "running" || copy.status === "starting" || copy.status === "backing-off"))
         continue;
+      // What becomes of a later copy is what counts, also when that one is given up.
+      if (
+        look.truth
+          .copiesOf(instanceId)
+          .some(({ instance }) => instance.spec.incarnation > copy.spec.incarnation)
+      )
+        continue;
       const firstSeq = said.find(({ spec }) => spec.incarnation === copy.spec.incarnation)?.seq ?? 0;
       const stays = copy.spec.onNodeLoss === "stay";
       const { name } = copy.spec;

@@ -2,7 +2,15 @@ import type { Look } from "../look.ts";
 import type { Checker } from "../observations.ts";
 
 /** What does not keep a view from being whole. */
-const harmless: ReadonlySet<string> = new Set(["crashes", "clock-step", "cell-lost", "engine-abort"]);
+const harmless: ReadonlySet<string> = new Set([
+  "crashes",
+  "clock-step",
+  "cell-lost",
+  "engine-abort",
+  "kill-control-plane",
+  "kill-all-control-planes",
+  "kill-amid-command",
+]);
 
 /** What was delayed may come so much later, and a node that begins again has to say so. */
 const echoMs = 10_500;
