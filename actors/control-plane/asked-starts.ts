@@ -1,5 +1,5 @@
-import { nextIncarnation } from "../../src/lattice/view.ts";
-import type { Desk } from "./desk.ts";
+import { type LatticeView, nextIncarnation } from "../../src/lattice/view.ts";
+import type { Presence } from "./presence.ts";
 
 /** Which nodes were asked to run what is homeless, until the view shows what became of that. */
 export interface AskedStarts {
@@ -16,22 +16,33 @@ export interface AskedStarts {
 }
 
 interface Asked {
-  readonly nodeId: string;
+  /** Undefined where that node refused, and others may run it. */
+  readonly nodeId: string | undefined;
   /** The life of that node that was asked; undefined where none was known. */
   readonly epoch: number | undefined;
   readonly incarnation: number;
   readonly isTaken: boolean;
+  /** The latest incarnation that a node which was asked before it may run; 0 where there is none. */
+  readonly earlier: number;
 }
 
 /** An answer may be here before the facts that it is about, and the view then still says that nobody runs it. */
-export function createAskedStarts({ view, presence }: Pick<Desk, "view" | "presence">): AskedStarts {
+export function createAskedStarts({
+  view,
+  presence,
+}: {
+  view: LatticeView;
+  presence: Pick<Presence, "statusOf">;
+}): AskedStarts {
   const latest = new Map<string, Asked>();
   const epochOf = (nodeId: string) => view.nodes.get(nodeId)?.epoch;
+  const isSame = ({ nodeId, epoch, isTaken }: Asked, asked: string) =>
+    nodeId === asked && epoch === epochOf(asked) && !isTaken;
 
   return {
     isTaken(instanceId) {
       const one = latest.get(instanceId);
-      if (one?.isTaken !== true || one.epoch !== epochOf(one.nodeId)) return false;
+      if (one?.nodeId === undefined || !one.isTaken || one.epoch !== epochOf(one.nodeId)) return false;
       const heard = view.nodes.get(one.nodeId)?.instances.get(instanceId);
       return presence.statusOf(one.nodeId) !== "lost" && (heard?.spec.incarnation ?? 0) < one.incarnation;
     },
@@ -39,20 +50,24 @@ export function createAskedStarts({ view, presence }: Pick<Desk, "view" | "prese
       const next = nextIncarnation(view, instanceId);
       const one = latest.get(instanceId);
       if (one === undefined) return next;
-      const isSame = one.nodeId === nodeId && one.epoch === epochOf(nodeId) && !one.isTaken;
-      return Math.max(next, one.incarnation + (isSame ? 0 : 1));
+      return Math.max(next, one.incarnation + (isSame(one, nodeId) ? 0 : 1));
     },
     ask(instanceId, nodeId, incarnation) {
-      latest.set(instanceId, { nodeId, epoch: epochOf(nodeId), incarnation, isTaken: false });
+      const before = latest.get(instanceId);
+      const earlier = before === undefined ? 0 : isSame(before, nodeId) ? before.earlier : before.incarnation;
+      latest.set(instanceId, { nodeId, epoch: epochOf(nodeId), incarnation, isTaken: false, earlier });
     },
     answer(instanceId, isTaken) {
       const one = latest.get(instanceId);
-      if (!isTaken) latest.delete(instanceId);
-      else if (one !== undefined) latest.set(instanceId, { ...one, isTaken });
+      if (one === undefined) return;
+      if (isTaken) latest.set(instanceId, { ...one, isTaken });
+      else if (one.earlier === 0) latest.delete(instanceId);
+      else latest.set(instanceId, { ...one, nodeId: undefined, epoch: undefined, incarnation: one.earlier });
     },
     prune(homelessIds) {
       for (const [instanceId, { nodeId, epoch, incarnation }] of latest) {
-        const isOver = epoch !== epochOf(nodeId) && !homelessIds.has(instanceId);
+        const isGone = nodeId === undefined || epoch !== epochOf(nodeId);
+        const isOver = isGone && !homelessIds.has(instanceId);
         if (isOver || nextIncarnation(view, instanceId) > incarnation) latest.delete(instanceId);
       }
     },

@@ -91,14 +91,9 @@ export function createFencing(desk: Desk): Fencing {
   };
 }
 
-/**
- * A copy that starts may never run, and the one before it goes on until it does; so does one that yields to a start that
- * failed, or to a copy that crashed and will be tried again.
- */
-function takesOver({ status, lastCrash }: InstanceView, loser: InstanceView): boolean {
-  if (status === "running") return true;
-  if (status === "starting" || (loser.yields && status === "backing-off")) return false;
-  return !(loser.yields && lastCrash?.reason === "start-failure");
+/** A copy that starts may never run, and the one before it goes on until it does; so does one that yields, whatever becomes of the other. */
+function takesOver({ status }: InstanceView, loser: InstanceView): boolean {
+  return status === "running" || (status !== "starting" && !loser.yields);
 }
 
 function addLoser(losers: Map<string, Copy[]>, winner: InstanceView, loser: InstanceView): void {

@@ -67,7 +67,7 @@ export function createWindows(world: SimulatedWorld): Windows {
     const { instanceId } = fact.data;
     const other = { ...fact, kind: "instance.yielding", data: { instanceId } } as Fact;
     const [noun, verb] = other.kind.split(".") as [string, string];
-    world.observe({ type: "garbled", host: to.id, node: fact.node, seq: fact.seq });
+    world.observe({ type: "garbled", host: to.id, node: fact.node, seq: fact.seq, instanceId });
     const subject = subjectFor("fact", { lattice, node: fact.node, noun, verb });
     return { lateMs: [0], message: { ...message, subject, data: encode(other, "json"), said: other } };
   }

@@ -105,8 +105,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "fence-before-start",
     file: "actors/control-plane/fencing.ts",
-    find: '  if (status === "running") return true;\n',
-    replace: "  if (status !== undefined) return true;\n",
+    find: '  return status === "running" || (status !== "starting" && !loser.yields);\n',
+    replace: '  return status !== "stopped" || !loser.yields;\n',
     says: "a copy that moves ends before the new one answers",
   },
   {

@@ -59,10 +59,16 @@ export type Observation =
   | { readonly type: "message"; readonly host: string; readonly subject: string; readonly data: Uint8Array }
   /** A control plane was handed another one's beat. */
   | { readonly type: "beat"; readonly host: string; readonly from: string; readonly ready: boolean }
-  /** A fact that was handed to this host was put in the place of another one of the same number. */
   /** Another control plane has told it what it heard of nodes that cannot be asked. */
   | { readonly type: "recalled"; readonly host: string; readonly parts: readonly FactReplay[] }
-  | { readonly type: "garbled"; readonly host: string; readonly node: string; readonly seq: number }
+  /** A fact about that instance that was handed to this host was put in the place of another one of the same number. */
+  | {
+      readonly type: "garbled";
+      readonly host: string;
+      readonly node: string;
+      readonly seq: number;
+      readonly instanceId: string;
+    }
   | { readonly type: "paused" | "resumed"; readonly host: string }
   /** A fault began; for the trace and for those who must make allowance for it. */
   | { readonly type: "fault"; readonly kind: string; readonly about: string; readonly forMs: number }

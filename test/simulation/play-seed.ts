@@ -89,7 +89,7 @@ export async function playSeed(seed: number, options: SeedOptions = {}): Promise
   );
   world.onObservation(["call.left", "call.performed"], checkGrants(lookAs("grants")));
   world.onObservation(["message", "told"], checkMinimalState(lookAs("minimal state")));
-  world.onObservation(["command.settled", "ended", "stated"], checkOneEffect(lookAs("one effect")));
+  world.onObservation([...lives, "command.settled", "stated"], checkOneEffect(lookAs("one effect")));
   world.onObservation(
     ["began", "resumed", "bus.lost", "bus.regained", "told", "message"],
     checkPresence(lookAs("presence")),

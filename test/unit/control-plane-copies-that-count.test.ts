@@ -33,6 +33,19 @@ describe("R8.2 P12: which of two copies counts", () => {
     expect(one.commands).toEqual(["fence moved 1"]);
   });
 
+  it("a copy that moves goes on although the one that takes over has crashed before it ran, and is not tried again", async () => {
+    const { begin, pass } = await fakeLattice([]);
+    const [one, two] = [begin("one"), begin("two")];
+    running(one, "moved", 1);
+    one.speaker.state("instance.yielding", { instanceId: "moved" });
+    starting(two, "moved", 2);
+    const at = "2023-12-01T00:00:00.000Z";
+    const crash = { reason: "trap" as const, message: "wasm trap: unreachable", at };
+    two.speaker.state("instance.crashed", { instanceId: "moved", restarts: 0, crash });
+    await pass(1);
+    expect(one.commands).toEqual([]);
+  });
+
   it("P12: a copy that starts protects none but the one that it replaces", async () => {
     const { begin, pass } = await fakeLattice([]);
     const [one, two, three] = [begin("one"), begin("two"), begin("three")];

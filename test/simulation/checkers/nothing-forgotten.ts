@@ -114,7 +114,11 @@ export function followLedger(look: Look, planes: readonly string[]): Ledger {
       for (const key of knowledge.keys()) if (key.startsWith(`${seen.host} `)) knowledge.delete(key);
     if (seen.type === "ended" && seen.kind === "control-plane") forgetStops();
     if (seen.type === "ended" && seen.kind === "node") endNode(seen.host, seen.how);
-    if (seen.type === "garbled") garbled.add(`${seen.host} ${seen.node}`);
+    if (seen.type === "garbled") {
+      garbled.add(`${seen.host} ${seen.node}`);
+      // Whoever was lied to about it acts on that until it hears better.
+      wishes.set(seen.instanceId, "unknown");
+    }
     if (seen.type === "heard") {
       const key = `${seen.host} ${seen.said.node}`;
       if (seen.said.kind === "node.replay" || seen.said.kind === "node.joined") garbled.delete(key);
