@@ -102,6 +102,12 @@ function isRepeated({ speaker }: NodeWorld, instanceId: string, request: NodeIns
   return spec?.commandId === request.template.commandId && spec.incarnation >= request.incarnation;
 }
 
+/** Whether a later start command has had that id here: whoever asks was off the bus when the instance that it means ended. */
+function isOvertaken({ speaker }: NodeWorld, instanceId: string, { template }: NodeInstanceStart): boolean {
+  const spec = speaker.own().instances.get(instanceId)?.spec;
+  return spec !== undefined && spec.commandId !== template.commandId && spec.createdAt > template.createdAt;
+}
+
 /** Ends the copies that are meant, and says for whom they make room. */
 async function fence(
   world: NodeWorld,
@@ -134,6 +140,12 @@ function beginOne(
   if (present !== undefined) {
     throw new Failure("INSTANCE_EXISTS", `an instance ${instanceId} is here already`, {
       fix: "Choose another instanceId, or stop that one first.",
+    });
+  }
+  if (isOvertaken(world, instanceId, request)) {
+    throw new Failure("INSTANCE_UNAVAILABLE", `instance ${instanceId} was started anew after that`, {
+      fix: "`wasmatrix inspect` shows what became of it; `wasmatrix start` starts another one.",
+      retry: "never",
     });
   }
   if (!world.takesInstances()) throw new Failure("NODE_UNAVAILABLE", `node ${world.nodeId} is leaving`);

@@ -121,6 +121,20 @@ test("a grant reaches the engine before the fact, and a denial names the command
   expect(node.engines.log.at(-1)).toBe("grant a");
 });
 
+test("P6: a start that comes after a later one under the same id was stopped does not bring back what was before", async () => {
+  const node = await nodeUnderTest();
+  await node.putModule();
+  await node.start(["a"], { commandId: "later", createdAt: "2026-01-01T00:01:00.000Z" });
+  await node.ask("node.instance.stop", { instanceIds: ["a"], commandId: "stop" });
+  const answer = await node.start(["a"], { commandId: "earlier" });
+  expect(answer).toMatchObject({
+    instances: [],
+    failed: [{ instanceId: "a", error: { code: "INSTANCE_UNAVAILABLE" } }],
+  });
+  const again = await node.start(["a"], { commandId: "again", createdAt: "2026-01-01T00:02:00.000Z" });
+  expect(again).toMatchObject({ instances: [{ instanceId: "a", status: "running" }], failed: [] });
+});
+
 test("a leaving node ends its instances, closes its engine for good, and says goodbye last", async () => {
   const node = await nodeUnderTest();
   await node.putModule();
