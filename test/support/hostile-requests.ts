@@ -70,8 +70,13 @@ function mutate(root: unknown, one: Mutation): unknown {
   if (place === undefined) return one.kind === "remove" ? root : one.value;
   const [holder, key] = place;
   if (one.kind === "remove") Reflect.deleteProperty(holder, key);
-  else Object.defineProperty(holder, one.kind === "add" ? one.name : key, plain(one.value));
+  // What is no index of a list does not travel, and its `length` takes numbers alone.
+  else Object.defineProperty(holder, isAdded(one, holder) ? one.name : key, plain(one.value));
   return root;
+}
+
+function isAdded({ kind }: Mutation, holder: object): boolean {
+  return kind === "add" && !Array.isArray(holder);
 }
 
 function plain(value: unknown): PropertyDescriptor {
