@@ -47,7 +47,10 @@ function isSuperseded(view: LatticeView, than: NodeView, instance: InstanceView)
   return false;
 }
 
-/** Nothing is kept of what ended nowhere else, which is nearly everything. */
+/**
+ * Nothing is kept of what ended nowhere else, which is nearly everything. Of a later incarnation an earlier copy may be on a node
+ * that was never heard of here.
+ */
 function keepEnded(view: LatticeView, node: NodeView, instance: InstanceView): void {
   const { instanceId, incarnation } = instance.spec;
   if (instance.cause === undefined || isSuperseded(view, node, instance)) return;
@@ -58,7 +61,7 @@ function keepEnded(view: LatticeView, node: NodeView, instance: InstanceView): v
     const copy = other === node ? undefined : other.instances.get(instanceId);
     return copy !== undefined && (copy.spec.incarnation < incarnation || endsWith(copy, instance));
   });
-  if (!hasOther || !isPlaced(view, instance)) return;
+  if (!(hasOther || incarnation > 1) || !isPlaced(view, instance)) return;
   view.ended.set(instanceId, instance);
   const oldest = view.ended.size > viewLimits.orphansMax ? view.ended.keys().next().value : undefined;
   if (oldest !== undefined) view.ended.delete(oldest);

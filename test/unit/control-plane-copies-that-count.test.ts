@@ -125,6 +125,20 @@ describe("R8.2 P12: which of two copies counts", () => {
     expect(await told()).toEqual([]);
   });
 
+  it("P6: a stop of what had moved ends the earlier copy too, on a node that nobody had heard of", async () => {
+    const { begin, pass, command, told } = await fakeLattice([]);
+    running(begin("two"), "moved", 2);
+    await pass(1);
+    const stopping = command("ctl.instance.stop", { instanceId: "moved", commandId: "c2" });
+    await pass(1);
+    await stopping;
+    begin("two");
+    await pass(1);
+    running(begin("one"), "moved", 1);
+    await pass(3);
+    expect(await told()).toEqual([]);
+  });
+
   it("P6: what was stopped while the control plane that leads was off the bus is not brought back by it", async () => {
     const { begin, lose, pass, command, told, first, plane } = await fakeLattice([]);
     running(begin("one"), "kept", 1);
